@@ -1,0 +1,8 @@
+/** Checkpoints, text, programs, engine and the API of Fathom. */
+module dev.fathom.core {
+  requires transitive dev.fathom.kvcache;
+  requires transitive dev.fathom.moe;
+  requires transitive dev.fathom.quant;
+  requires org.slf4j;
+  requires static org.jspecify;
+}

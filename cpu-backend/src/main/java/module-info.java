@@ -1,0 +1,7 @@
+/** The CPU backend of Fathom. */
+module dev.fathom.cpu {
+  requires transitive dev.fathom.core;
+  requires jdk.incubator.vector;
+  requires org.slf4j;
+  requires static org.jspecify;
+}

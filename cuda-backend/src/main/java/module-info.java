@@ -1,0 +1,8 @@
+/** The CUDA backend of Fathom. */
+module dev.fathom.cuda {
+  requires transitive dev.fathom.core;
+  requires org.bytedeco.javacpp;
+  requires org.bytedeco.cuda;
+  requires org.slf4j;
+  requires static org.jspecify;
+}

@@ -1,0 +1,4 @@
+/** Routing of tokens to experts. */
+module dev.fathom.moe {
+  requires static org.jspecify;
+}
