@@ -6,5 +6,5 @@ module dev.fathom.core {
   requires transitive dev.fathom.moe;
   requires transitive dev.fathom.quant;
   requires org.slf4j;
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
 }

@@ -3,5 +3,5 @@ module dev.fathom.cpu {
   requires transitive dev.fathom.core;
   requires jdk.incubator.vector;
   requires org.slf4j;
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
 }

@@ -4,5 +4,5 @@ module dev.fathom.cuda {
   requires org.bytedeco.javacpp;
   requires org.bytedeco.cuda;
   requires org.slf4j;
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
 }

@@ -1,4 +1,4 @@
 /** Bookkeeping of a paged key-value cache. */
 module dev.fathom.kvcache {
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
 }

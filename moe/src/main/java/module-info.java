@@ -1,4 +1,4 @@
 /** Routing of tokens to experts. */
 module dev.fathom.moe {
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
 }

@@ -1,4 +1,4 @@
 /** Number formats and the mathematics of quantizers. */
 module dev.fathom.quant {
-  requires static org.jspecify;
+  requires static transitive org.jspecify;
 }
