@@ -1,5 +1,6 @@
 /**
- * The engine: one thread that plans steps for all running sequences, submits them and hands out tokens.
+ * The engine: one thread that plans steps for all running sequences, submits them and hands out
+ * tokens.
  *
  * <p>Read {@code Engine} first.
  */

@@ -1,5 +1,6 @@
 /**
- * The CPU backend: weight layouts, a plan of scratch memory and a team of threads around the kernels.
+ * The CPU backend: weight layouts, a plan of scratch memory and a team of threads around the
+ * kernels.
  *
  * <p>Read {@code CpuBackend} first. Dimension letters are those of {@code dev.fathom.program}.
  */

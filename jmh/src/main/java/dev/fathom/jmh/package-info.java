@@ -1,6 +1,4 @@
-/**
- * Benchmarks, one for each kernel, named after the kernel.
- */
+/** Benchmarks, one for each kernel, named after the kernel. */
 @NullMarked
 package dev.fathom.jmh;
 

@@ -1,6 +1,6 @@
 /**
- * Bookkeeping of a paged key-value cache: blocks, block tables, shared prefixes and eviction; never the
- * bytes themselves.
+ * Bookkeeping of a paged key-value cache: blocks, block tables, shared prefixes and eviction; never
+ * the bytes themselves.
  *
  * <p>Read {@code BlockPool} first.
  */
