@@ -5,9 +5,9 @@ import org.jspecify.annotations.Nullable;
 /**
  * The root of every error that this library reports on purpose.
  *
- * <p>Each says what is wrong, why, and how to mend it, under a stable {@link ErrorCode}. The message
- * reads {@code FATHOM-1000 what: why. Fix: fix}. Text that came from a file or a user has been
- * passed through {@link Text#quote}.
+ * <p>Each says what is wrong, why, and how to mend it, under a stable {@link ErrorCode}. The
+ * message reads {@code FATHOM-1000 what: why. Fix: fix}. Text that came from a file or a user has
+ * been passed through {@link Text#quote}.
  */
 public abstract sealed class FathomException extends RuntimeException
     permits CheckpointException,
@@ -25,8 +25,7 @@ public abstract sealed class FathomException extends RuntimeException
   private final String why;
   private final String fix;
 
-  FathomException(
-      ErrorCode code, String what, String why, String fix, @Nullable Throwable cause) {
+  FathomException(ErrorCode code, String what, String why, String fix, @Nullable Throwable cause) {
     super(code.id() + " " + what + ": " + why + ". Fix: " + fix, cause);
     this.code = code;
     this.what = what;

@@ -11,7 +11,8 @@ public final class InsufficientMemoryException extends FathomException {
   }
 
   /** Creates the error with the failure that led to it. */
-  public InsufficientMemoryException(ErrorCode code, String what, String why, String fix, Throwable cause) {
+  public InsufficientMemoryException(
+      ErrorCode code, String what, String why, String fix, Throwable cause) {
     super(code, what, why, fix, cause);
   }
 }

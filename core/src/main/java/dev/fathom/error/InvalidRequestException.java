@@ -11,7 +11,8 @@ public final class InvalidRequestException extends FathomException {
   }
 
   /** Creates the error with the failure that led to it. */
-  public InvalidRequestException(ErrorCode code, String what, String why, String fix, Throwable cause) {
+  public InvalidRequestException(
+      ErrorCode code, String what, String why, String fix, Throwable cause) {
     super(code, what, why, fix, cause);
   }
 }

@@ -11,7 +11,8 @@ public final class ModelConfigException extends FathomException {
   }
 
   /** Creates the error with the failure that led to it. */
-  public ModelConfigException(ErrorCode code, String what, String why, String fix, Throwable cause) {
+  public ModelConfigException(
+      ErrorCode code, String what, String why, String fix, Throwable cause) {
     super(code, what, why, fix, cause);
   }
 }
