@@ -1,0 +1,7 @@
+package dev.fathom.json;
+
+/** The JSON {@code null}. */
+public enum JsonNull implements JsonValue {
+  /** The only value. */
+  NULL
+}
