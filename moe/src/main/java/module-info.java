@@ -1,4 +1,6 @@
 /** Routing of tokens to experts. */
 module dev.fathom.moe {
   requires static transitive org.jspecify;
+
+  exports dev.fathom.moe;
 }

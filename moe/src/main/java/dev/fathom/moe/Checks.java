@@ -1,0 +1,38 @@
+package dev.fathom.moe;
+
+/** The argument checks of this package: the rule, then name=value. */
+final class Checks {
+  private Checks() {}
+
+  static void atLeast(long minimum, String name, long value) {
+    if (value < minimum) {
+      throw new IllegalArgumentException("must be >= " + minimum + ": " + name + "=" + value);
+    }
+  }
+
+  static void inRange(long minimum, long maximum, String name, long value) {
+    if (value < minimum || value > maximum) {
+      throw new IllegalArgumentException(
+          "must be in [" + minimum + ", " + maximum + "]: " + name + "=" + value);
+    }
+  }
+
+  static void positiveFinite(String name, double value) {
+    if (!(value > 0) || Double.isInfinite(value)) {
+      throw new IllegalArgumentException("must be finite and > 0: " + name + "=" + value);
+    }
+  }
+
+  static void index(String name, int index, int length) {
+    if (index < 0 || index >= length) {
+      throw new IndexOutOfBoundsException("must be in [0, " + length + "): " + name + "=" + index);
+    }
+  }
+
+  static void range(String name, int offset, int count, int length) {
+    if (offset < 0 || count > length - offset) {
+      throw new IndexOutOfBoundsException(
+          "must hold " + count + " elements from " + offset + ": " + name + ".length=" + length);
+    }
+  }
+}
