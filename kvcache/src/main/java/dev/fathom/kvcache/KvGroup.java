@@ -1,0 +1,53 @@
+package dev.fathom.kvcache;
+
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * Layers that share one block table: a sequence has one table for each group, and its block ids are
+ * good for every layer of it.
+ *
+ * @param id index of the group in the model, from 0
+ * @param specs the layers, at least one, each once
+ */
+public record KvGroup(int id, List<KvSpec> specs) {
+  /**
+   * Checks and copies.
+   *
+   * @throws IllegalArgumentException if the id is negative, there is no layer, or a layer is there
+   *     twice
+   */
+  public KvGroup {
+    Checks.atLeast(0, "id", id);
+    specs = List.copyOf(specs);
+    Checks.atLeast(1, "specs.size", specs.size());
+    Set<Integer> layers = new HashSet<>();
+    for (KvSpec spec : specs) {
+      if (!layers.add(spec.layer())) {
+        throw new IllegalArgumentException("must be there once: layer=" + spec.layer());
+      }
+    }
+  }
+
+  /** Elements that all layers of the group keep for a token. */
+  public long elementsPerToken() {
+    long elements = 0;
+    for (KvSpec spec : specs) {
+      elements += spec.elementsPerToken();
+    }
+    return elements;
+  }
+
+  /**
+   * Bytes of one block, all layers of the group together.
+   *
+   * @throws IllegalArgumentException if {@code blockTokens} is below 1
+   * @throws ArithmeticException if that does not fit a long
+   */
+  public long blockBytes(KvFormat format, int blockTokens) {
+    Checks.atLeast(1, "blockTokens", blockTokens);
+    long bytesPerToken = Math.multiplyExact(elementsPerToken(), (long) format.bytesPerElement());
+    return Math.multiplyExact(bytesPerToken, (long) blockTokens);
+  }
+}
