@@ -63,8 +63,10 @@ public sealed interface RouterSpec {
       checkGroups(numExperts, topK, numGroups, topKGroups);
       if (numGroups > 1 && numExperts / numGroups < 2) {
         throw new IllegalArgumentException(
-            "must leave >= 2 experts a group: numExperts=%d numGroups=%d"
-                .formatted(numExperts, numGroups));
+            "must leave >= 2 experts a group: numExperts="
+                + numExperts
+                + " numGroups="
+                + numGroups);
       }
       Checks.positiveFinite("routedScalingFactor", routedScalingFactor);
     }
@@ -202,12 +204,12 @@ public sealed interface RouterSpec {
     Checks.inRange(1, numGroups, "topKGroups", topKGroups);
     if (numExperts % numGroups != 0) {
       throw new IllegalArgumentException(
-          "must divide the experts: numGroups=%d numExperts=%d".formatted(numGroups, numExperts));
+          "must divide the experts: numGroups=" + numGroups + " numExperts=" + numExperts);
     }
     int kept = numExperts / numGroups * topKGroups;
     if (topK > kept) {
       throw new IllegalArgumentException(
-          "must be <= experts in the kept groups: topK=%d kept=%d".formatted(topK, kept));
+          "must be <= experts in the kept groups: topK=" + topK + " kept=" + kept);
     }
   }
 }

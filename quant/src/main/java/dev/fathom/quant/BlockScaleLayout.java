@@ -79,8 +79,15 @@ public record BlockScaleLayout(int rows, int cols, int blockRows, int blockCols)
       }
     }
     throw new IllegalArgumentException(
-        "must be the scales of square blocks of 32, 64 or 128: weight=[%d, %d] scales=[%d, %d]"
-            .formatted(rows, cols, scaleRows, scaleCols));
+        "must be the scales of square blocks of 32, 64 or 128: weight=["
+            + rows
+            + ", "
+            + cols
+            + "] scales=["
+            + scaleRows
+            + ", "
+            + scaleCols
+            + "]");
   }
 
   /** Rows of the scale matrix: ceil(rows / blockRows). */
