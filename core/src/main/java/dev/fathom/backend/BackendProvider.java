@@ -1,0 +1,29 @@
+package dev.fathom.backend;
+
+/**
+ * Names a backend and says whether it can run here. Found by {@link java.util.ServiceLoader}, so it
+ * has a public constructor without arguments and loads no native library and no optional module
+ * before {@link #probe}.
+ */
+public interface BackendProvider {
+
+  /** Returns the name that users write, such as {@code cpu}. */
+  String name();
+
+  /** Returns the rank under {@code auto}: the highest available one wins. The reference has 0. */
+  int preference();
+
+  /**
+   * Looks whether the backend can run in this process. Never throws; may be slow the first time;
+   * later calls return the same answer.
+   */
+  Availability probe();
+
+  /**
+   * Creates the backend.
+   *
+   * @param threads worker threads wanted, or 0 for the backend's own choice
+   * @throws dev.fathom.error.BackendException where {@link #probe} says no
+   */
+  Backend create(int threads);
+}

@@ -1,0 +1,60 @@
+package dev.fathom.backend;
+
+import dev.fathom.kvcache.KvFormat;
+import java.util.Set;
+
+/**
+ * Fixed capacities and choices of an executable.
+ *
+ * @param maxTokens most tokens of a step
+ * @param maxSequences most sequences of a step
+ * @param maxRows most wanted rows of a step
+ * @param blockTokens tokens of a KV block
+ * @param numBlocks KV blocks of each group
+ * @param maxBlocksPerSequence longest block table
+ * @param kvFormat element format of the KV cache
+ * @param latentForm how latent attention is computed
+ * @param outputs outputs that {@link StepHandle#output} can give; logits are always computed
+ */
+public record CompileOptions(
+    int maxTokens,
+    int maxSequences,
+    int maxRows,
+    int blockTokens,
+    int numBlocks,
+    int maxBlocksPerSequence,
+    KvFormat kvFormat,
+    LatentForm latentForm,
+    Set<String> outputs) {
+
+  /** Checks that every capacity is positive and copies the outputs. */
+  public CompileOptions {
+    positive("maxTokens", maxTokens);
+    positive("maxSequences", maxSequences);
+    positive("maxRows", maxRows);
+    positive("blockTokens", blockTokens);
+    positive("numBlocks", numBlocks);
+    positive("maxBlocksPerSequence", maxBlocksPerSequence);
+    outputs = Set.copyOf(outputs);
+  }
+
+  private static void positive(String name, int value) {
+    if (value < 1) {
+      throw new IllegalArgumentException("must be >= 1: " + name + "=" + value);
+    }
+  }
+
+  /** Returns these options with other outputs. */
+  public CompileOptions withOutputs(Set<String> wanted) {
+    return new CompileOptions(
+        maxTokens,
+        maxSequences,
+        maxRows,
+        blockTokens,
+        numBlocks,
+        maxBlocksPerSequence,
+        kvFormat,
+        latentForm,
+        wanted);
+  }
+}

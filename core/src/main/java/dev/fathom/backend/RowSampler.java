@@ -1,0 +1,22 @@
+package dev.fathom.backend;
+
+/**
+ * Chooses a token from the logits of a row. The engine passes the host's implementation; a backend
+ * that samples on the device gives the same token for the same seed where it says so.
+ */
+@FunctionalInterface
+public interface RowSampler {
+
+  /**
+   * Samples one row and writes token, log-probability and alternatives to {@code out}.
+   *
+   * @param rows parameters of every row
+   * @param row index of the row
+   * @param logits float32 logits, changed by the call
+   * @param offset first logit of the row
+   * @param vocabSize number of logits
+   * @param out where the result goes, at the same row
+   */
+  void sample(
+      SamplingRows rows, int row, float[] logits, int offset, int vocabSize, SampledRows out);
+}

@@ -1,0 +1,85 @@
+package dev.fathom.backend;
+
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Sampling parameters of each wanted row of a step, in the order of {@link StepBatch}'s rows. Fixed
+ * capacity, refilled for every step; holds references, allocates nothing.
+ */
+public final class SamplingRows {
+
+  private final SamplingParams[] params;
+  private final long[] position;
+  private final @Nullable TokenCounts[] counts;
+  private final long @Nullable [][] mask;
+  private int numRows;
+
+  /** Creates room for the rows of a step. */
+  public SamplingRows(int maxRows) {
+    this.params = new SamplingParams[maxRows];
+    this.position = new long[maxRows];
+    this.counts = new TokenCounts[maxRows];
+    this.mask = new long[maxRows][];
+  }
+
+  /** Forgets all rows. */
+  public void clear() {
+    Arrays.fill(counts, 0, numRows, null);
+    Arrays.fill(mask, 0, numRows, null);
+    numRows = 0;
+  }
+
+  /**
+   * Adds a row.
+   *
+   * @param rowParams how it is sampled
+   * @param rowPosition position of the token that will be sampled; with the seed it determines the
+   *     random number
+   * @param rowCounts tokens seen so far, or null where no penalty is on
+   * @param rowMask allowed tokens, bit i of word i / 64, or null where all are
+   * @return its index
+   */
+  public int add(
+      SamplingParams rowParams,
+      long rowPosition,
+      @Nullable TokenCounts rowCounts,
+      long @Nullable [] rowMask) {
+    int row = numRows++;
+    params[row] = rowParams;
+    position[row] = rowPosition;
+    counts[row] = rowCounts;
+    mask[row] = rowMask;
+    return row;
+  }
+
+  /** Adds a row that takes the most probable token. */
+  public int addGreedy() {
+    return add(SamplingParams.GREEDY, 0, null, null);
+  }
+
+  /** Returns the number of rows. */
+  public int numRows() {
+    return numRows;
+  }
+
+  /** Returns how a row is sampled. */
+  public SamplingParams params(int row) {
+    return params[row];
+  }
+
+  /** Returns the position of the token that the row samples. */
+  public long position(int row) {
+    return position[row];
+  }
+
+  /** Returns the tokens seen so far, or null. */
+  public @Nullable TokenCounts counts(int row) {
+    return counts[row];
+  }
+
+  /** Returns the allowed tokens as a bit set, or null. */
+  public long @Nullable [] mask(int row) {
+    return mask[row];
+  }
+}

@@ -1,0 +1,313 @@
+package dev.fathom.backend.reference;
+
+import dev.fathom.backend.Adapter;
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.RowSampler;
+import dev.fathom.backend.SampledRows;
+import dev.fathom.backend.SamplingRows;
+import dev.fathom.backend.ScratchPlan;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.backend.StepOutput;
+import dev.fathom.moe.ExpertPlan;
+import dev.fathom.moe.Router;
+import dev.fathom.moe.RouterScratch;
+import dev.fathom.program.Expert;
+import dev.fathom.program.Lead;
+import dev.fathom.program.Op;
+import dev.fathom.program.Program;
+import dev.fathom.program.Value;
+import dev.fathom.program.WeightRef;
+import dev.fathom.quant.WeightMatrix;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Walks the operations of a program for one step. One thread. */
+final class Interpreter {
+
+  private final Program program;
+  private final PlacedWeights weights;
+  private final CompileOptions options;
+  private final PagedKv kv;
+  private final @Nullable Adapter[] adapters;
+  private final ScratchPlan plan;
+  private final float[][] slots;
+  private final int[][] expertIds;
+  private final Scratch scratch;
+  private final RouterScratch routerScratch = new RouterScratch();
+  private final ExpertPlan expertPlan = new ExpertPlan();
+  private final Map<String, float[]> vectors = new HashMap<>();
+  private final int[] tokens;
+  private StepBatch batch;
+
+  Interpreter(
+      Program program,
+      PlacedWeights weights,
+      CompileOptions options,
+      PagedKv kv,
+      @Nullable Adapter[] adapters) {
+    this.program = program;
+    this.weights = weights;
+    this.options = options;
+    this.kv = kv;
+    this.adapters = adapters;
+    this.plan = new ScratchPlan(program, options.outputs());
+    this.slots = new float[plan.slots().size()][];
+    this.expertIds = new int[plan.slots().size()][];
+    this.scratch = new Scratch(program, options);
+    this.tokens = new int[options.maxTokens()];
+    this.batch = new StepBatch(options, kv.numGroups());
+    allocate();
+  }
+
+  private void allocate() {
+    for (int i = 0; i < slots.length; i++) {
+      ScratchPlan.Slot slot = plan.slots().get(i);
+      int rows = slot.lead() == Lead.TOKENS ? options.maxTokens() : options.maxRows();
+      int elements = Math.multiplyExact(rows, slot.width());
+      slots[i] = new float[elements];
+      expertIds[i] = new int[slot.type() == dev.fathom.program.ElementType.ROUTING ? elements : 0];
+    }
+  }
+
+  /** Computes every value of the step; sampled tokens come from the previous one. */
+  void run(StepBatch step, SampledRows previous) {
+    this.batch = step;
+    for (int t = 0; t < step.numTokens(); t++) {
+      int token = step.token(t);
+      tokens[t] = token >= 0 ? token : previous.token(-1 - token);
+    }
+    for (Op op : program.ops()) {
+      run(op);
+    }
+  }
+
+  private void run(Op op) {
+    switch (op) {
+      case Op.Embed embed -> embed(embed);
+      case Op.RmsNorm norm -> rmsNorm(norm);
+      case Op.Linear linear -> linear(linear);
+      case Op.Slice slice -> slice(slice);
+      case Op.Reshape _ -> {}
+      case Op.Rope rope -> rope(rope);
+      case Op.StoreKv store -> storeKv(store);
+      case Op.LatentAttention attention ->
+          new LatentAttention(attention, matrix(attention.kvB()), scratch, options.latentForm())
+              .run(batch, kv, data(attention.query()), data(attention.result()));
+      case Op.Route route -> route(route);
+      case Op.Moe moe -> moe(moe);
+      case Op.SwiGlu swiGlu -> swiGlu(swiGlu);
+      case Op.Add add -> add(add);
+      case Op.Logits logits -> logits(logits);
+    }
+  }
+
+  private float[] data(Value value) {
+    return slots[plan.slotOf(value)];
+  }
+
+  private WeightMatrix matrix(WeightRef weight) {
+    return ((ReferenceWeight) weights.get(weight)).matrix();
+  }
+
+  private float[] vector(WeightRef weight) {
+    return vectors.computeIfAbsent(weight.name(), name -> decode(matrix(weight)));
+  }
+
+  private static float[] decode(WeightMatrix row) {
+    float[] values = new float[row.cols()];
+    row.decodeRow(0, values, 0);
+    return values;
+  }
+
+  private int rows(Value value) {
+    return value.shape().lead() == Lead.TOKENS ? batch.numTokens() : batch.numRows();
+  }
+
+  /** Number of vectors on the last axis. */
+  private int vectors(Value value) {
+    return rows(value) * (value.shape().width() / value.shape().last());
+  }
+
+  private void embed(Op.Embed op) {
+    WeightMatrix table = matrix(op.weight());
+    for (int t = 0; t < batch.numTokens(); t++) {
+      table.decodeRow(tokens[t], data(op.result()), t * table.cols());
+    }
+  }
+
+  private void rmsNorm(Op.RmsNorm op) {
+    int len = op.weight().cols();
+    float[] weight = vector(op.weight());
+    for (int i = 0; i < vectors(op.input()); i++) {
+      Elementwise.rmsNorm(data(op.input()), i * len, weight, len, op.eps(), data(op.result()));
+    }
+  }
+
+  private void linear(Op.Linear op) {
+    WeightRef biasRef = op.bias();
+    WeightMatrix bias = biasRef == null ? null : matrix(biasRef);
+    int n = vectors(op.input());
+    Projection.apply(
+        data(op.input()), n, matrix(op.weight()), bias, data(op.result()), scratch);
+    if (op.input().shape().lead() == Lead.TOKENS) {
+      for (int i = 0; i < n; i++) {
+        int sequence = batch.sequenceOf(i * batch.numTokens() / n);
+        addAdapter(op.name(), sequence, op.weight(), op.input(), i, op.result(), i);
+      }
+    }
+  }
+
+  private void addAdapter(
+      String name, int sequence, WeightRef weight, Value in, int i, Value out, int o) {
+    int slot = batch.adapterSlot(sequence);
+    Adapter adapter = slot == StepBatch.NO_ADAPTER ? null : adapters[slot];
+    Adapter.Delta delta = adapter == null ? null : adapter.deltas().get(name);
+    if (delta != null) {
+      int cols = weight.cols();
+      int rows = weight.rows();
+      Projection.addDelta(delta, data(in), i * cols, cols, data(out), o * rows, rows);
+    }
+  }
+
+  private void slice(Op.Slice op) {
+    int width = op.input().shape().last();
+    int len = op.end() - op.begin();
+    for (int i = 0; i < vectors(op.input()); i++) {
+      System.arraycopy(data(op.input()), i * width + op.begin(), data(op.result()), i * len, len);
+    }
+  }
+
+  private void rope(Op.Rope op) {
+    float[] out = data(op.result());
+    int width = op.input().shape().last();
+    int perToken = op.input().shape().width() / width;
+    System.arraycopy(data(op.input()), 0, out, 0, batch.numTokens() * perToken * width);
+    for (int t = 0; t < batch.numTokens(); t++) {
+      for (int i = 0; i < perToken; i++) {
+        int off = (t * perToken + i) * width + op.begin();
+        Elementwise.rope(out, off, op.rope(), batch.position(t));
+      }
+    }
+  }
+
+  private void storeKv(Op.StoreKv op) {
+    for (int t = 0; t < batch.numTokens(); t++) {
+      int first = 0;
+      for (Value part : op.parts()) {
+        int width = part.shape().width();
+        kv.write(batch, t, op.spec(), first, data(part), t * width, width);
+        first += width;
+      }
+    }
+  }
+
+  private void route(Op.Route op) {
+    int experts = op.spec().numExperts();
+    int topK = op.spec().topK();
+    float[] scores = new float[experts];
+    WeightRef biasRef = op.bias();
+    float[] bias = biasRef == null ? null : vector(biasRef);
+    WeightMatrix gate = matrix(op.weight());
+    int slot = plan.slotOf(op.result());
+    for (int t = 0; t < batch.numTokens(); t++) {
+      Projection.vector(data(op.input()), t * gate.cols(), gate, scores, 0, scratch.row);
+      Router.route(
+          op.spec(), scores, 0, bias, expertIds[slot], slots[slot], t * topK, routerScratch);
+    }
+  }
+
+  private void moe(Op.Moe op) {
+    float[] out = data(op.result());
+    int hidden = op.input().shape().last();
+    Arrays.fill(out, 0, batch.numTokens() * hidden, 0);
+    int slot = plan.slotOf(op.routing());
+    int topK = op.routing().shape().last();
+    List<Expert> experts = op.experts();
+    expertPlan.build(batch.numTokens(), topK, expertIds[slot], experts.size());
+    for (int e = 0; e < experts.size(); e++) {
+      int begin = expertPlan.offset(e);
+      for (int i = begin; i < begin + expertPlan.count(e); i++) {
+        int t = expertPlan.tokenOf(i);
+        float weight = slots[slot][t * topK + expertPlan.slotOf(i)];
+        addExpert(experts.get(e), data(op.input()), t * hidden, weight, out);
+      }
+    }
+  }
+
+  private void addExpert(Expert expert, float[] in, int off, float weight, float[] out) {
+    WeightMatrix down = matrix(expert.down());
+    Projection.vector(in, off, matrix(expert.gate()), scratch.gate, 0, scratch.row);
+    Projection.vector(in, off, matrix(expert.up()), scratch.up, 0, scratch.row);
+    for (int i = 0; i < scratch.gate.length; i++) {
+      scratch.gate[i] = Elementwise.swiGlu(scratch.gate[i], scratch.up[i]);
+    }
+    for (int r = 0; r < down.rows(); r++) {
+      down.decodeRow(r, scratch.row, 0);
+      out[off + r] += weight * Dot.of(scratch.gate, 0, scratch.row, 0, down.cols());
+    }
+  }
+
+  private void swiGlu(Op.SwiGlu op) {
+    float[] gate = data(op.gate());
+    float[] up = data(op.up());
+    float[] out = data(op.result());
+    for (int i = 0; i < rows(op.gate()) * op.gate().shape().width(); i++) {
+      out[i] = Elementwise.swiGlu(gate[i], up[i]);
+    }
+  }
+
+  private void add(Op.Add op) {
+    float[] a = data(op.a());
+    float[] b = data(op.b());
+    float[] out = data(op.result());
+    for (int i = 0; i < rows(op.a()) * op.a().shape().width(); i++) {
+      out[i] = a[i] + b[i];
+    }
+  }
+
+  private void logits(Op.Logits op) {
+    WeightMatrix head = matrix(op.weight());
+    float[] in = data(op.input());
+    float[] out = data(op.result());
+    for (int v = 0; v < head.rows(); v++) {
+      head.decodeRow(v, scratch.row, 0);
+      for (int s = 0; s < batch.numSequences(); s++) {
+        for (int r = batch.firstRow(s); r < batch.firstRow(s + 1); r++) {
+          int t = batch.tokenOfRow(s, r);
+          out[r * head.rows() + v] = Dot.of(in, t * head.cols(), scratch.row, 0, head.cols());
+        }
+      }
+    }
+    for (int s = 0; s < batch.numSequences(); s++) {
+      for (int r = batch.firstRow(s); r < batch.firstRow(s + 1); r++) {
+        int t = batch.tokenOfRow(s, r);
+        addAdapter(op.name(), s, op.weight(), op.input(), t, op.result(), r);
+      }
+    }
+  }
+
+  /** Samples a row from a copy of its logits. */
+  void sample(int row, SamplingRows rows, RowSampler sampler, SampledRows out) {
+    Value logits = logitsValue();
+    int vocab = logits.shape().last();
+    System.arraycopy(data(logits), row * vocab, scratch.logits, 0, vocab);
+    sampler.sample(rows, row, scratch.logits, 0, vocab, out);
+  }
+
+  private Value logitsValue() {
+    Value logits = program.outputs().get(Program.LOGITS);
+    if (logits == null) {
+      throw new IllegalStateException("program: expected an output logits, got none");
+    }
+    return logits;
+  }
+
+  StepOutput output(Value value, int numTokens, int numRows) {
+    int rows = value.shape().lead() == Lead.TOKENS ? numTokens : numRows;
+    return new StepOutput(data(value), rows, value.shape().width());
+  }
+}

@@ -1,0 +1,152 @@
+package dev.fathom.backend.reference;
+
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.kvcache.KvFormat;
+import dev.fathom.kvcache.KvGroup;
+import dev.fathom.kvcache.KvGroups;
+import dev.fathom.kvcache.KvLayout;
+import dev.fathom.kvcache.KvSpec;
+import dev.fathom.program.Program;
+import dev.fathom.quant.Bf16;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The paged KV cache: for each layer one segment of [blocks, tokens of a block, elements].
+ *
+ * <p>Owns its arena; {@link #close} frees it.
+ */
+final class PagedKv implements AutoCloseable {
+
+  private record Layer(int group, KvLayout layout, MemorySegment blocks) {}
+
+  private final Arena arena = Arena.ofShared();
+  private final List<KvGroup> groups;
+  private final Map<KvSpec, Layer> layers = new HashMap<>();
+  private final KvFormat format;
+  private final int blockTokens;
+
+  PagedKv(Program program, CompileOptions options) {
+    this.groups = KvGroups.of(program.kvSpecs());
+    this.format = options.kvFormat();
+    this.blockTokens = options.blockTokens();
+    for (KvGroup group : groups) {
+      for (KvSpec spec : group.specs()) {
+        KvLayout layout = new KvLayout(spec, format, blockTokens);
+        long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks());
+        layers.put(spec, new Layer(group.id(), layout, arena.allocate(bytes, 64)));
+      }
+    }
+  }
+
+  int numGroups() {
+    return groups.size();
+  }
+
+  long blockBytes(int group) {
+    long bytes = 0;
+    for (KvSpec spec : groups.get(group).specs()) {
+      bytes += layer(spec).layout().blockBytes();
+    }
+    return bytes;
+  }
+
+  private Layer layer(KvSpec spec) {
+    Layer layer = layers.get(spec);
+    if (layer == null) {
+      throw new IllegalArgumentException("cache: expected a spec of the program, got " + spec);
+    }
+    return layer;
+  }
+
+  /** Writes elements [first, first + len) of a token of a sequence. */
+  void write(StepBatch batch, int t, KvSpec spec, int first, float[] source, int off, int len) {
+    Layer layer = layer(spec);
+    int position = batch.position(t);
+    int block = batch.block(batch.sequenceOf(t), layer.group(), position / blockTokens);
+    long at = offset(layer, block, position % blockTokens) + (long) first * format.bytesPerElement();
+    for (int i = 0; i < len; i++) {
+      put(layer.blocks(), at, source[off + i]);
+      at += format.bytesPerElement();
+    }
+  }
+
+  /** Reads the tokens [0, len) of a sequence into target as float32 [len, elements]. */
+  void gather(StepBatch batch, int sequence, KvSpec spec, int len, float[] target) {
+    Layer layer = layer(spec);
+    int elements = spec.elementsPerToken();
+    int out = 0;
+    for (int position = 0; position < len; position++) {
+      int block = batch.block(sequence, layer.group(), position / blockTokens);
+      long at = offset(layer, block, position % blockTokens);
+      for (int i = 0; i < elements; i++) {
+        target[out++] = get(layer.blocks(), at);
+        at += format.bytesPerElement();
+      }
+    }
+  }
+
+  private static long offset(Layer layer, int block, int tokenInBlock) {
+    return layer.layout().blockBytes() * block + layer.layout().offset(tokenInBlock);
+  }
+
+  private void put(MemorySegment blocks, long at, float value) {
+    switch (format) {
+      case F32 -> blocks.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at, value);
+      case BF16 -> blocks.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Bf16.encode(value));
+    }
+  }
+
+  private float get(MemorySegment blocks, long at) {
+    return switch (format) {
+      case F32 -> blocks.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at);
+      case BF16 -> Bf16.decode(blocks.get(ValueLayout.JAVA_SHORT_UNALIGNED, at));
+    };
+  }
+
+  /** Runs the block copies of a step in their order. */
+  void copyBlocks(StepBatch batch) {
+    for (int c = 0; c < batch.numCopies(); c++) {
+      for (KvSpec spec : groups.get(batch.copyGroup(c)).specs()) {
+        Layer layer = layer(spec);
+        long bytes = layer.layout().blockBytes();
+        MemorySegment.copy(
+            layer.blocks(),
+            bytes * batch.copySource(c),
+            layer.blocks(),
+            bytes * batch.copyDestination(c),
+            bytes);
+      }
+    }
+  }
+
+  void export(int group, int block, MemorySegment target) {
+    long at = 0;
+    for (KvSpec spec : groups.get(group).specs()) {
+      Layer layer = layer(spec);
+      long bytes = layer.layout().blockBytes();
+      MemorySegment.copy(layer.blocks(), bytes * block, target, at, bytes);
+      at += bytes;
+    }
+  }
+
+  void restore(int group, int block, MemorySegment source) {
+    long at = 0;
+    for (KvSpec spec : groups.get(group).specs()) {
+      Layer layer = layer(spec);
+      long bytes = layer.layout().blockBytes();
+      MemorySegment.copy(source, at, layer.blocks(), bytes * block, bytes);
+      at += bytes;
+    }
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

@@ -1,0 +1,151 @@
+package dev.fathom.backend.reference;
+
+import dev.fathom.backend.Adapter;
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.Executable;
+import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.RowSampler;
+import dev.fathom.backend.SampledRows;
+import dev.fathom.backend.SamplingRows;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.backend.StepHandle;
+import dev.fathom.backend.StepOutput;
+import dev.fathom.program.Program;
+import dev.fathom.program.Value;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs a program on the calling thread: {@link #submit} returns when the step ended.
+ *
+ * <p>Values live in float arrays planned by {@link dev.fathom.backend.ScratchPlan}; {@link
+ * Interpreter} walks the operations.
+ */
+final class ReferenceExecutable implements Executable {
+
+  private static final int NUM_ADAPTER_SLOTS = 8;
+  private static final int MAX_TOP_LOGPROBS = 20;
+
+  private final Program program;
+  private final CompileOptions options;
+  private final PagedKv kv;
+  private final Interpreter interpreter;
+  private final @Nullable Adapter[] adapters = new Adapter[NUM_ADAPTER_SLOTS];
+  private SampledRows previous;
+  private SampledRows current;
+  private int previousRows;
+  private boolean closed;
+
+  ReferenceExecutable(Program program, PlacedWeights weights, CompileOptions options) {
+    this.program = program;
+    this.options = options;
+    this.kv = new PagedKv(program, options);
+    this.interpreter = new Interpreter(program, weights, options, kv, adapters);
+    this.previous = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
+    this.current = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
+  }
+
+  @Override
+  public StepBatch newBatch() {
+    return new StepBatch(options, kv.numGroups());
+  }
+
+  @Override
+  public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
+    requireOpen();
+    batch.validate(
+        program.vocabSize(), options.blockTokens(), options.numBlocks(), previousRows);
+    if (rows.numRows() != batch.numRows()) {
+      throw new IllegalArgumentException(
+          "must equal the wanted rows " + batch.numRows() + ": sampling rows=" + rows.numRows());
+    }
+    SampledRows earlier = current;
+    current = previous;
+    previous = earlier;
+    kv.copyBlocks(batch);
+    interpreter.run(batch, previous);
+    for (int row = 0; row < batch.numRows(); row++) {
+      interpreter.sample(row, rows, sampler, current);
+    }
+    previousRows = batch.numRows();
+    return new FinishedStep(current, batch.numTokens(), batch.numRows());
+  }
+
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("executable: expected an open one, got a closed one");
+    }
+  }
+
+  @Override
+  public void setAdapter(int slot, @Nullable Adapter adapter) {
+    adapters[slot] = adapter;
+  }
+
+  @Override
+  public int numAdapterSlots() {
+    return NUM_ADAPTER_SLOTS;
+  }
+
+  @Override
+  public int numKvGroups() {
+    return kv.numGroups();
+  }
+
+  @Override
+  public long blockBytes(int group) {
+    return kv.blockBytes(group);
+  }
+
+  @Override
+  public void exportBlock(int group, int block, MemorySegment target) {
+    kv.export(group, block, target);
+  }
+
+  @Override
+  public void importBlock(int group, int block, MemorySegment source) {
+    kv.restore(group, block, source);
+  }
+
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      kv.close();
+    }
+  }
+
+  private final class FinishedStep implements StepHandle {
+
+    private final SampledRows sampled;
+    private final int numTokens;
+    private final int numRows;
+
+    FinishedStep(SampledRows sampled, int numTokens, int numRows) {
+      this.sampled = sampled;
+      this.numTokens = numTokens;
+      this.numRows = numRows;
+    }
+
+    @Override
+    public void await() {
+      // submit() ran the step.
+    }
+
+    @Override
+    public SampledRows sampled() {
+      return sampled;
+    }
+
+    @Override
+    public StepOutput output(String name) {
+      Value value = program.outputs().get(name);
+      boolean kept = options.outputs().contains(name) || Program.LOGITS.equals(name);
+      if (value == null || !kept) {
+        throw new IllegalArgumentException(
+            "output: expected one of " + options.outputs() + ", got " + name);
+      }
+      return interpreter.output(value, numTokens, numRows);
+    }
+  }
+}

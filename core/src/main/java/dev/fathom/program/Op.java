@@ -1,0 +1,398 @@
+package dev.fathom.program;
+
+import dev.fathom.kvcache.KvSpec;
+import dev.fathom.moe.RouterSpec;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One operation of a program.
+ *
+ * <p>Operations are records: operands, attributes and the value they define. All arithmetic is
+ * float32 on float32-dequantized weights unless a backend's named mode says otherwise. Shapes were
+ * checked by {@link ProgramBuilder}.
+ */
+public sealed interface Op {
+
+  /** Returns the lower-case name that the printer, the profiler and error messages use. */
+  String kind();
+
+  /** Returns the values that the operation reads. */
+  List<Value> operands();
+
+  /** Returns the weights that the operation reads. */
+  List<WeightRef> weights();
+
+  /** Returns the value that the operation defines, or null where it only writes the KV cache. */
+  @Nullable Value result();
+
+  /**
+   * Looks rows of a matrix up: out[t] = weight[tokens[t]].
+   *
+   * @param result [T, C]
+   * @param tokens [T] i32, each in [0, V)
+   * @param weight [V, C]
+   */
+  record Embed(Value result, Value tokens, WeightRef weight) implements Op {
+    @Override
+    public String kind() {
+      return "embed";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(tokens);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of(weight);
+    }
+  }
+
+  /**
+   * Root-mean-square norm over the last axis: in / sqrt(mean(in^2) + eps) * weight.
+   *
+   * @param result the shape of input
+   * @param input [.., C]
+   * @param weight [C]
+   * @param eps added to the mean of the squares
+   */
+  record RmsNorm(Value result, Value input, WeightRef weight, float eps) implements Op {
+    @Override
+    public String kind() {
+      return "rmsNorm";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(input);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of(weight);
+    }
+  }
+
+  /**
+   * A matrix product: out = input * weight^T + bias, and where the sequence has an adapter with an
+   * entry of this name, + scale * (input * A^T) * B^T.
+   *
+   * @param name the place where recipes, adapters and taps attach: the tensor name without ".weight"
+   * @param result [.., out]
+   * @param input [.., in]
+   * @param weight [out, in]
+   * @param bias [out] or null
+   */
+  record Linear(
+      String name, Value result, Value input, WeightRef weight, @Nullable WeightRef bias)
+      implements Op {
+    @Override
+    public String kind() {
+      return "linear";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(input);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return bias == null ? List.of(weight) : List.of(weight, bias);
+    }
+  }
+
+  /**
+   * A part of the last axis: out = input[.., begin..end).
+   *
+   * @param result [.., end - begin]
+   * @param input [.., C]
+   * @param begin first element, inclusive
+   * @param end last element, exclusive
+   */
+  record Slice(Value result, Value input, int begin, int end) implements Op {
+    @Override
+    public String kind() {
+      return "slice";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(input);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of();
+    }
+  }
+
+  /**
+   * The same elements under other trailing dimensions.
+   *
+   * @param result as many elements a token as input
+   * @param input any trailing dimensions
+   */
+  record Reshape(Value result, Value input) implements Op {
+    @Override
+    public String kind() {
+      return "reshape";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(input);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of();
+    }
+  }
+
+  /**
+   * Rotary position embedding on elements [begin, begin + rope.dim()) of the last axis, by each
+   * token's position; the other elements pass through.
+   *
+   * @param result the shape of input
+   * @param input [T, .., D]
+   * @param rope frequencies and layout
+   * @param begin first element that is turned
+   */
+  record Rope(Value result, Value input, RopeSpec rope, int begin) implements Op {
+    @Override
+    public String kind() {
+      return "rope";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(input);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of();
+    }
+  }
+
+  /**
+   * Writes what later tokens attend to into the paged cache, at each token's position: for a latent
+   * cache the normalised latent and then the rotated shared key.
+   *
+   * @param spec the cache that is written
+   * @param parts [T, n] each; their widths add up to spec.elementsPerToken()
+   */
+  record StoreKv(KvSpec spec, List<Value> parts) implements Op {
+    /** Copies the parts. */
+    public StoreKv {
+      parts = List.copyOf(parts);
+    }
+
+    @Override
+    public String kind() {
+      return "storeKv";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return parts;
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of();
+    }
+
+    @Override
+    public @Nullable Value result() {
+      return null;
+    }
+  }
+
+  /**
+   * Multi-head latent attention over the cached latents of the sequence, causal by position
+   * (DeepSeek-V2 paper, section 2.1).
+   *
+   * <p>Head h owns rows [h * (nope + v), (h + 1) * (nope + v)) of kvB: first nope rows of W_UK, then
+   * v rows of W_UV. The score is (q_nope . W_UK c_s + q_rope . k_s) * scale. A backend computes it
+   * expanded (keys and values rebuilt from the latents) or absorbed (W_UK applied to the query and
+   * W_UV to the weighted latents); both are the same function.
+   *
+   * @param result [T, H, v]
+   * @param query [T, H, nope + rope], rope part already turned
+   * @param kvB [H * (nope + v), L]
+   * @param cache the latent cache, already holding this step's tokens
+   * @param qkNopeHeadDim elements of a query head without position
+   * @param scale factor on the scores
+   */
+  record LatentAttention(
+      Value result,
+      Value query,
+      WeightRef kvB,
+      KvSpec.Latent cache,
+      int qkNopeHeadDim,
+      float scale)
+      implements Op {
+    @Override
+    public String kind() {
+      return "latentAttention";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(query);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of(kvB);
+    }
+
+    /** Returns the number of heads H. */
+    public int numHeads() {
+      return query.shape().dims().getFirst();
+    }
+
+    /** Returns the width v of a value head. */
+    public int vHeadDim() {
+      return result.shape().last();
+    }
+  }
+
+  /**
+   * Chooses experts: logits = input * weight^T in float32, then the rule of the spec.
+   *
+   * @param result [T, K] routing
+   * @param input [T, C]
+   * @param weight [E, C]
+   * @param bias [E], steers the choice but never the weights; or null
+   * @param spec how experts are scored and chosen
+   */
+  record Route(
+      Value result, Value input, WeightRef weight, @Nullable WeightRef bias, RouterSpec spec)
+      implements Op {
+    @Override
+    public String kind() {
+      return "route";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(input);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return bias == null ? List.of(weight) : List.of(weight, bias);
+    }
+  }
+
+  /**
+   * Mixture of experts: out[t] = sum over the chosen experts, in ascending expert id, of weight *
+   * down(silu(gate(x)) * up(x)), accumulated in float32.
+   *
+   * @param result [T, C]
+   * @param input [T, C]
+   * @param routing [T, K] routing
+   * @param experts E experts of one shape
+   */
+  record Moe(Value result, Value input, Value routing, List<Expert> experts) implements Op {
+    /** Copies the experts. */
+    public Moe {
+      experts = List.copyOf(experts);
+    }
+
+    @Override
+    public String kind() {
+      return "moe";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(input, routing);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return experts.stream()
+          .flatMap(e -> java.util.stream.Stream.of(e.gate(), e.up(), e.down()))
+          .toList();
+    }
+  }
+
+  /**
+   * Gated activation: out = silu(gate) * up.
+   *
+   * @param result the shape of gate
+   * @param gate [.., M]
+   * @param up [.., M]
+   */
+  record SwiGlu(Value result, Value gate, Value up) implements Op {
+    @Override
+    public String kind() {
+      return "swiGlu";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(gate, up);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of();
+    }
+  }
+
+  /**
+   * A sum: out = a + b.
+   *
+   * @param result the shape of a
+   * @param a any shape
+   * @param b the shape of a
+   */
+  record Add(Value result, Value a, Value b) implements Op {
+    @Override
+    public String kind() {
+      return "add";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(a, b);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of();
+    }
+  }
+
+  /**
+   * The wanted rows times the head: out[r] = input[token of row r] * weight^T.
+   *
+   * @param name the place where recipes, adapters and taps attach
+   * @param result [R, V]
+   * @param input [T, C]
+   * @param weight [V, C]
+   */
+  record Logits(String name, Value result, Value input, WeightRef weight) implements Op {
+    @Override
+    public String kind() {
+      return "logits";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(input);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of(weight);
+    }
+  }
+}

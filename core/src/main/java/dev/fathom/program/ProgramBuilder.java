@@ -1,0 +1,264 @@
+package dev.fathom.program;
+
+import dev.fathom.kvcache.KvSpec;
+import dev.fathom.moe.RouterSpec;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Records one step of a model. Shapes are inferred and checked as operations are added; a mistake
+ * throws {@link IllegalArgumentException} of the form {@code linear: expected input [.., 256], got
+ * [T, 128]}. Nothing runs. Not thread-safe; used once.
+ */
+public final class ProgramBuilder {
+
+  private final String name;
+  private final List<Op> ops = new ArrayList<>();
+  private final List<Value> values = new ArrayList<>();
+  private final Map<String, Value> inputs = new LinkedHashMap<>();
+  private final Map<String, Value> outputs = new LinkedHashMap<>();
+
+  /** Starts an empty program. */
+  public ProgramBuilder(String name) {
+    this.name = name;
+  }
+
+  /** Declares the token ids of the step: [T] i32. */
+  public Value tokens() {
+    return input(Program.TOKENS, ElementType.I32, Shape.tokens());
+  }
+
+  /** Declares a named float32 input with one vector a token: [T, width]. */
+  public Value hidden(String inputName, int width) {
+    return input(inputName, ElementType.F32, Shape.tokens(width));
+  }
+
+  private Value input(String inputName, ElementType type, Shape shape) {
+    if (inputs.containsKey(inputName)) {
+      throw new IllegalArgumentException("input: expected a new name, got " + inputName + " twice");
+    }
+    Value value = newValue(type, shape);
+    inputs.put(inputName, value);
+    return value;
+  }
+
+  /** Looks tokens up in weight [V, C]. Returns [T, C]. */
+  public Value embed(Value tokens, WeightRef weight) {
+    Expect.that("embed", tokens.type() == ElementType.I32, "tokens of type I32", tokens.type());
+    Expect.matrix("embed", weight);
+    Value result = newValue(ElementType.F32, Shape.tokens(weight.cols()));
+    return add(new Op.Embed(result, tokens, weight), result);
+  }
+
+  /** Root-mean-square norm over the last axis with weight [C]. Returns the input's shape. */
+  public Value rmsNorm(Value input, WeightRef weight, double eps) {
+    Expect.f32("rmsNorm", input);
+    Expect.that("rmsNorm", weight.isVector(), "a weight vector", weight);
+    Expect.last("rmsNorm", input, weight.cols());
+    Expect.that("rmsNorm", eps > 0 && eps < 1, "eps in (0, 1)", eps);
+    Value result = newValue(ElementType.F32, input.shape());
+    return add(new Op.RmsNorm(result, input, weight, (float) eps), result);
+  }
+
+  /** Matrix product with weight [out, in]. Returns [.., out]. */
+  public Value linear(Value input, WeightRef weight) {
+    return linear(input, weight, null);
+  }
+
+  /** Matrix product with weight [out, in] plus bias [out] unless it is null. Returns [.., out]. */
+  public Value linear(Value input, WeightRef weight, @Nullable WeightRef bias) {
+    Expect.f32("linear", input);
+    Expect.matrix("linear", weight);
+    Expect.last("linear", input, weight.cols());
+    if (bias != null) {
+      Expect.vector("linear", bias, weight.rows());
+    }
+    Value result = newValue(ElementType.F32, input.shape().withLast(weight.rows()));
+    return add(new Op.Linear(linearName(weight), result, input, weight, bias), result);
+  }
+
+  private static String linearName(WeightRef weight) {
+    String suffix = ".weight";
+    String tensor = weight.name();
+    return tensor.endsWith(suffix)
+        ? tensor.substring(0, tensor.length() - suffix.length())
+        : tensor;
+  }
+
+  /** Part [begin, end) of the last axis. Returns [.., end - begin]. */
+  public Value slice(Value input, int begin, int end) {
+    Expect.f32("slice", input);
+    boolean fits = begin >= 0 && begin < end && end <= input.shape().last();
+    Expect.that(
+        "slice", fits, "0 <= begin < end <= " + input.shape().last(), begin + ".." + end);
+    Value result = newValue(ElementType.F32, input.shape().withLast(end - begin));
+    return add(new Op.Slice(result, input, begin, end), result);
+  }
+
+  /** The same elements as [T, dims..]. */
+  public Value reshape(Value input, int... dims) {
+    Expect.f32("reshape", input);
+    List<Integer> list = new ArrayList<>();
+    for (int dim : dims) {
+      list.add(dim);
+    }
+    Shape shape = new Shape(input.shape().lead(), list);
+    Expect.that(
+        "reshape",
+        shape.width() == input.shape().width(),
+        input.shape().width() + " elements a token",
+        shape);
+    Value result = newValue(ElementType.F32, shape);
+    return add(new Op.Reshape(result, input), result);
+  }
+
+  /** Rotary embedding on elements [begin, begin + rope.dim()) of the last axis. */
+  public Value rope(Value input, RopeSpec rope, int begin) {
+    Expect.f32("rope", input);
+    Expect.that("rope", input.shape().lead() == Lead.TOKENS, "one vector a token", input.shape());
+    boolean fits = begin >= 0 && begin + rope.dim() <= input.shape().last();
+    Expect.that(
+        "rope",
+        fits,
+        "elements " + begin + ".." + (begin + rope.dim()) + " inside the last axis",
+        input.shape());
+    Value result = newValue(ElementType.F32, input.shape());
+    return add(new Op.Rope(result, input, rope, begin), result);
+  }
+
+  /** Writes parts, one after the other, into the cache of spec at each token's position. */
+  public void storeKv(KvSpec spec, Value... parts) {
+    int width = 0;
+    for (Value part : parts) {
+      Expect.f32("storeKv", part);
+      Expect.that("storeKv", part.shape().lead() == Lead.TOKENS, "one vector a token", part.shape());
+      width += part.shape().width();
+    }
+    Expect.that(
+        "storeKv",
+        width == spec.elementsPerToken(),
+        spec.elementsPerToken() + " elements a token for " + spec,
+        width);
+    ops.add(new Op.StoreKv(spec, List.of(parts)));
+  }
+
+  /**
+   * Multi-head latent attention. See {@link Op.LatentAttention}.
+   *
+   * @param query [T, H, nope + rope]
+   * @param kvB [H * (nope + v), L]
+   * @param cache stored before by {@link #storeKv}
+   * @param qkNopeHeadDim nope
+   * @param scale factor on the scores
+   * @return [T, H, v]
+   */
+  public Value latentAttention(
+      Value query, WeightRef kvB, KvSpec.Latent cache, int qkNopeHeadDim, double scale) {
+    String op = "latentAttention";
+    Expect.f32(op, query);
+    Expect.that(op, query.shape().dims().size() == 2, "a query [T, H, D]", query.shape());
+    Expect.last(op, query, qkNopeHeadDim + cache.qkRopeHeadDim());
+    Expect.matrix(op, kvB);
+    Expect.that(op, kvB.cols() == cache.kvLoraRank(), "kv_b of " + cache.kvLoraRank() + " columns", kvB);
+    int heads = query.shape().dims().getFirst();
+    int vHeadDim = kvB.rows() / heads - qkNopeHeadDim;
+    boolean splits = kvB.rows() % heads == 0 && vHeadDim > 0;
+    Expect.that(op, splits, "kv_b rows = " + heads + " x (" + qkNopeHeadDim + " + v)", kvB);
+    boolean stored =
+        ops.stream().anyMatch(o -> o instanceof Op.StoreKv s && s.spec().equals(cache));
+    Expect.that(op, stored, "a storeKv before it", cache);
+    Value result = newValue(ElementType.F32, Shape.tokens(heads, vHeadDim));
+    return add(
+        new Op.LatentAttention(result, query, kvB, cache, qkNopeHeadDim, (float) scale), result);
+  }
+
+  /** Chooses experts for each token with weight [E, C]. Returns [T, K] routing. */
+  public Value route(Value input, WeightRef weight, @Nullable WeightRef bias, RouterSpec spec) {
+    Expect.f32("route", input);
+    Expect.matrix("route", weight);
+    Expect.last("route", input, weight.cols());
+    Expect.that(
+        "route", weight.rows() == spec.numExperts(), spec.numExperts() + " experts", weight);
+    if (bias != null) {
+      Expect.vector("route", bias, spec.numExperts());
+    }
+    Value result = newValue(ElementType.ROUTING, Shape.tokens(spec.topK()));
+    return add(new Op.Route(result, input, weight, bias, spec), result);
+  }
+
+  /** Runs the chosen experts. Returns the input's shape. */
+  public Value moe(Value input, Value routing, List<Expert> experts) {
+    Expect.f32("moe", input);
+    Expect.that("moe", routing.type() == ElementType.ROUTING, "a routing", routing.type());
+    Expect.that("moe", !experts.isEmpty(), "at least one expert", 0);
+    int hidden = input.shape().last();
+    int intermediate = experts.getFirst().gate().rows();
+    for (Expert expert : experts) {
+      Expect.matrix("moe", expert.gate(), intermediate, hidden);
+      Expect.matrix("moe", expert.up(), intermediate, hidden);
+      Expect.matrix("moe", expert.down(), hidden, intermediate);
+    }
+    Value result = newValue(ElementType.F32, input.shape());
+    return add(new Op.Moe(result, input, routing, experts), result);
+  }
+
+  /** silu(gate) * up. Returns their shape. */
+  public Value swiGlu(Value gate, Value up) {
+    Expect.f32("swiGlu", gate);
+    Expect.same("swiGlu", gate, up);
+    Value result = newValue(ElementType.F32, gate.shape());
+    return add(new Op.SwiGlu(result, gate, up), result);
+  }
+
+  /** a + b. Returns their shape. */
+  public Value add(Value a, Value b) {
+    Expect.f32("add", a);
+    Expect.same("add", a, b);
+    Value result = newValue(ElementType.F32, a.shape());
+    return add(new Op.Add(result, a, b), result);
+  }
+
+  /** The wanted rows of input [T, C] times weight [V, C]. Returns [R, V]. */
+  public Value logits(Value input, WeightRef weight) {
+    Expect.f32("logits", input);
+    Expect.matrix("logits", weight);
+    Expect.that("logits", input.shape().lead() == Lead.TOKENS, "one vector a token", input.shape());
+    Expect.last("logits", input, weight.cols());
+    Value result = newValue(ElementType.F32, Shape.rows(weight.rows()));
+    return add(new Op.Logits(linearName(weight), result, input, weight), result);
+  }
+
+  /** Names a value so that a caller can ask for it. */
+  public void output(String outputName, Value value) {
+    if (outputs.putIfAbsent(outputName, value) != null) {
+      throw new IllegalArgumentException(
+          "output: expected a new name, got " + outputName + " twice");
+    }
+  }
+
+  /** Returns the program. */
+  public Program build() {
+    if (outputs.isEmpty()) {
+      throw new IllegalArgumentException("program: expected at least one output, got 0");
+    }
+    return new Program(name, ops, values, inputs, outputs);
+  }
+
+  private Value newValue(ElementType type, Shape shape) {
+    Value value = new Value(values.size(), type, shape);
+    values.add(value);
+    return value;
+  }
+
+  private Value add(Op op, Value result) {
+    for (Value operand : op.operands()) {
+      boolean ours = operand.id() < values.size() && values.get(operand.id()) == operand;
+      Expect.that(op.kind(), ours, "a value of this program", operand);
+    }
+    ops.add(op);
+    return result;
+  }
+}
