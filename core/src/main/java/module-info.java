@@ -1,10 +1,20 @@
+import dev.fathom.backend.BackendProvider;
+import dev.fathom.backend.reference.ReferenceProvider;
+
 /** Checkpoints, text, programs, engine and the API of Fathom. */
 module dev.fathom.core {
+  exports dev.fathom.backend;
   exports dev.fathom.error;
+  exports dev.fathom.program;
 
   requires transitive dev.fathom.kvcache;
   requires transitive dev.fathom.moe;
   requires transitive dev.fathom.quant;
   requires org.slf4j;
   requires static transitive org.jspecify;
+
+  uses BackendProvider;
+
+  provides BackendProvider with
+      ReferenceProvider;
 }

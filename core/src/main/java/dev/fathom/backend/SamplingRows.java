@@ -12,7 +12,7 @@ public final class SamplingRows {
   private final SamplingParams[] params;
   private final long[] position;
   private final @Nullable TokenCounts[] counts;
-  private final long @Nullable [][] mask;
+  private final long[] @Nullable [] mask;
   private int numRows;
 
   /** Creates room for the rows of a step. */

@@ -3,13 +3,13 @@ package dev.fathom.backend;
 /**
  * What a step computes: flat int arrays of fixed capacity, refilled for every step.
  *
- * <p>Sequences lie one after the other. Sequence s owns tokens [firstToken(s), firstToken(s + 1)) at
- * consecutive positions, wants the logits of its last numWanted(s) tokens (1 to sample, k + 1 to
+ * <p>Sequences lie one after the other. Sequence s owns tokens [firstToken(s), firstToken(s + 1))
+ * at consecutive positions, wants the logits of its last numWanted(s) tokens (1 to sample, k + 1 to
  * verify k drafts, 0 for a chunk of a prompt), and has one block table for each KV group. Rows are
  * numbered over all sequences in order. Block copies run before anything else.
  *
  * <p>Filled by one thread: {@link #clear}, {@link #addCopy}, then for each sequence {@link
- * #addSequence}, {@link #setBlock}, {@link #addToken}. Nothing is allocated after construction.
+ * #addSequence}, {@link #addBlock}, {@link #addToken}. Nothing is allocated after construction.
  */
 public final class StepBatch {
 

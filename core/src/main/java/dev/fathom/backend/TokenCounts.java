@@ -72,7 +72,7 @@ public final class TokenCounts {
 
   private int find(int id) {
     int mask = token.length - 1;
-    int entry = (id * 0x9E3779B9 >>> 7) & mask;
+    int entry = ((id * 0x9E3779B9) >>> 7) & mask;
     while (token[entry] != EMPTY && token[entry] != id) {
       entry = (entry + 1) & mask;
     }

@@ -3,6 +3,7 @@ package dev.fathom.program;
 import dev.fathom.kvcache.KvSpec;
 import dev.fathom.moe.RouterSpec;
 import java.util.List;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -79,14 +80,14 @@ public sealed interface Op {
    * A matrix product: out = input * weight^T + bias, and where the sequence has an adapter with an
    * entry of this name, + scale * (input * A^T) * B^T.
    *
-   * @param name the place where recipes, adapters and taps attach: the tensor name without ".weight"
+   * @param name the place where recipes, adapters and taps attach: the tensor name without
+   *     ".weight"
    * @param result [.., out]
    * @param input [.., in]
    * @param weight [out, in]
    * @param bias [out] or null
    */
-  record Linear(
-      String name, Value result, Value input, WeightRef weight, @Nullable WeightRef bias)
+  record Linear(String name, Value result, Value input, WeightRef weight, @Nullable WeightRef bias)
       implements Op {
     @Override
     public String kind() {
@@ -216,10 +217,10 @@ public sealed interface Op {
    * Multi-head latent attention over the cached latents of the sequence, causal by position
    * (DeepSeek-V2 paper, section 2.1).
    *
-   * <p>Head h owns rows [h * (nope + v), (h + 1) * (nope + v)) of kvB: first nope rows of W_UK, then
-   * v rows of W_UV. The score is (q_nope . W_UK c_s + q_rope . k_s) * scale. A backend computes it
-   * expanded (keys and values rebuilt from the latents) or absorbed (W_UK applied to the query and
-   * W_UV to the weighted latents); both are the same function.
+   * <p>Head h owns rows [h * (nope + v), (h + 1) * (nope + v)) of kvB: first nope rows of W_UK,
+   * then v rows of W_UV. The score is (q_nope . W_UK c_s + q_rope . k_s) * scale. A backend
+   * computes it expanded (keys and values rebuilt from the latents) or absorbed (W_UK applied to
+   * the query and W_UV to the weighted latents); both are the same function.
    *
    * @param result [T, H, v]
    * @param query [T, H, nope + rope], rope part already turned
@@ -229,12 +230,7 @@ public sealed interface Op {
    * @param scale factor on the scores
    */
   record LatentAttention(
-      Value result,
-      Value query,
-      WeightRef kvB,
-      KvSpec.Latent cache,
-      int qkNopeHeadDim,
-      float scale)
+      Value result, Value query, WeightRef kvB, KvSpec.Latent cache, int qkNopeHeadDim, float scale)
       implements Op {
     @Override
     public String kind() {
@@ -317,9 +313,7 @@ public sealed interface Op {
 
     @Override
     public List<WeightRef> weights() {
-      return experts.stream()
-          .flatMap(e -> java.util.stream.Stream.of(e.gate(), e.up(), e.down()))
-          .toList();
+      return experts.stream().flatMap(e -> Stream.of(e.gate(), e.up(), e.down())).toList();
     }
   }
 

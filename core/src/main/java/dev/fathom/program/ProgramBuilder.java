@@ -92,8 +92,7 @@ public final class ProgramBuilder {
   public Value slice(Value input, int begin, int end) {
     Expect.f32("slice", input);
     boolean fits = begin >= 0 && begin < end && end <= input.shape().last();
-    Expect.that(
-        "slice", fits, "0 <= begin < end <= " + input.shape().last(), begin + ".." + end);
+    Expect.that("slice", fits, "0 <= begin < end <= " + input.shape().last(), begin + ".." + end);
     Value result = newValue(ElementType.F32, input.shape().withLast(end - begin));
     return add(new Op.Slice(result, input, begin, end), result);
   }
@@ -134,7 +133,8 @@ public final class ProgramBuilder {
     int width = 0;
     for (Value part : parts) {
       Expect.f32("storeKv", part);
-      Expect.that("storeKv", part.shape().lead() == Lead.TOKENS, "one vector a token", part.shape());
+      Expect.that(
+          "storeKv", part.shape().lead() == Lead.TOKENS, "one vector a token", part.shape());
       width += part.shape().width();
     }
     Expect.that(
@@ -162,7 +162,8 @@ public final class ProgramBuilder {
     Expect.that(op, query.shape().dims().size() == 2, "a query [T, H, D]", query.shape());
     Expect.last(op, query, qkNopeHeadDim + cache.qkRopeHeadDim());
     Expect.matrix(op, kvB);
-    Expect.that(op, kvB.cols() == cache.kvLoraRank(), "kv_b of " + cache.kvLoraRank() + " columns", kvB);
+    Expect.that(
+        op, kvB.cols() == cache.kvLoraRank(), "kv_b of " + cache.kvLoraRank() + " columns", kvB);
     int heads = query.shape().dims().getFirst();
     int vHeadDim = kvB.rows() / heads - qkNopeHeadDim;
     boolean splits = kvB.rows() % heads == 0 && vHeadDim > 0;
@@ -255,7 +256,7 @@ public final class ProgramBuilder {
 
   private Value add(Op op, Value result) {
     for (Value operand : op.operands()) {
-      boolean ours = operand.id() < values.size() && values.get(operand.id()) == operand;
+      boolean ours = operand.id() < values.size() && values.get(operand.id()).equals(operand);
       Expect.that(op.kind(), ours, "a value of this program", operand);
     }
     ops.add(op);

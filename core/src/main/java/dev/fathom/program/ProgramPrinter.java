@@ -83,7 +83,11 @@ public final class ProgramPrinter {
       case Op.Rope rope -> rope.rope() + " at " + rope.begin();
       case Op.StoreKv store -> store.spec().toString();
       case Op.LatentAttention attention ->
-          attention.cache() + ", nope=" + attention.qkNopeHeadDim() + ", scale=" + attention.scale();
+          attention.cache()
+              + ", nope="
+              + attention.qkNopeHeadDim()
+              + ", scale="
+              + attention.scale();
       case Op.Route route -> route.spec().toString();
       default -> "";
     };

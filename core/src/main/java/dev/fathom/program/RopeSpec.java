@@ -5,9 +5,9 @@ import java.util.Arrays;
 /**
  * A rotary position embedding: one frequency for each pair of elements.
  *
- * <p>Pair i of a vector at position t is turned by the angle {@code (float) t * inverseFrequency(i)},
- * rounded to float32 before sine and cosine are taken, and scaled by {@link #amplitude()}.
- * Immutable.
+ * <p>Pair i of a vector at position t is turned by the angle {@code (float) t *
+ * inverseFrequency(i)}, rounded to float32 before sine and cosine are taken, and scaled by {@link
+ * #amplitude()}. Immutable.
  */
 public final class RopeSpec {
 

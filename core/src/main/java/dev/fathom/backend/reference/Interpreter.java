@@ -12,6 +12,7 @@ import dev.fathom.backend.StepOutput;
 import dev.fathom.moe.ExpertPlan;
 import dev.fathom.moe.Router;
 import dev.fathom.moe.RouterScratch;
+import dev.fathom.program.ElementType;
 import dev.fathom.program.Expert;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Op;
@@ -37,7 +38,6 @@ final class Interpreter {
   private final float[][] slots;
   private final int[][] expertIds;
   private final Scratch scratch;
-  private final RouterScratch routerScratch = new RouterScratch();
   private final ExpertPlan expertPlan = new ExpertPlan();
   private final Map<String, float[]> vectors = new HashMap<>();
   private final int[] tokens;
@@ -69,7 +69,7 @@ final class Interpreter {
       int rows = slot.lead() == Lead.TOKENS ? options.maxTokens() : options.maxRows();
       int elements = Math.multiplyExact(rows, slot.width());
       slots[i] = new float[elements];
-      expertIds[i] = new int[slot.type() == dev.fathom.program.ElementType.ROUTING ? elements : 0];
+      expertIds[i] = new int[slot.type() == ElementType.ROUTING ? elements : 0];
     }
   }
 
@@ -151,8 +151,7 @@ final class Interpreter {
     WeightRef biasRef = op.bias();
     WeightMatrix bias = biasRef == null ? null : matrix(biasRef);
     int n = vectors(op.input());
-    Projection.apply(
-        data(op.input()), n, matrix(op.weight()), bias, data(op.result()), scratch);
+    Projection.apply(data(op.input()), n, matrix(op.weight()), bias, data(op.result()), scratch);
     if (op.input().shape().lead() == Lead.TOKENS) {
       for (int i = 0; i < n; i++) {
         int sequence = batch.sequenceOf(i * batch.numTokens() / n);
@@ -209,14 +208,14 @@ final class Interpreter {
     int experts = op.spec().numExperts();
     int topK = op.spec().topK();
     float[] scores = new float[experts];
+    RouterScratch chosen = new RouterScratch(experts);
     WeightRef biasRef = op.bias();
     float[] bias = biasRef == null ? null : vector(biasRef);
     WeightMatrix gate = matrix(op.weight());
     int slot = plan.slotOf(op.result());
     for (int t = 0; t < batch.numTokens(); t++) {
       Projection.vector(data(op.input()), t * gate.cols(), gate, scores, 0, scratch.row);
-      Router.route(
-          op.spec(), scores, 0, bias, expertIds[slot], slots[slot], t * topK, routerScratch);
+      Router.route(op.spec(), scores, 0, bias, expertIds[slot], slots[slot], t * topK, chosen);
     }
   }
 

@@ -47,7 +47,12 @@ final class LatentAttention {
           expand(len);
         }
         for (int t = batch.firstToken(s); t < end; t++) {
-          head(query, (t * heads + h) * (nope + rope), batch.position(t), out, (t * heads + h) * vDim);
+          head(
+              query,
+              (t * heads + h) * (nope + rope),
+              batch.position(t),
+              out,
+              (t * heads + h) * vDim);
         }
       }
     }

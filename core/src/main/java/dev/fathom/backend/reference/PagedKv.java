@@ -69,7 +69,8 @@ final class PagedKv implements AutoCloseable {
     Layer layer = layer(spec);
     int position = batch.position(t);
     int block = batch.block(batch.sequenceOf(t), layer.group(), position / blockTokens);
-    long at = offset(layer, block, position % blockTokens) + (long) first * format.bytesPerElement();
+    long at =
+        offset(layer, block, position % blockTokens) + (long) first * format.bytesPerElement();
     for (int i = 0; i < len; i++) {
       put(layer.blocks(), at, source[off + i]);
       at += format.bytesPerElement();

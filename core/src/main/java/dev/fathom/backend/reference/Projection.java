@@ -54,7 +54,8 @@ final class Projection {
       inner[k] = Dot.of(in, inOff, delta.a(), k * cols, cols);
     }
     for (int r = 0; r < rows; r++) {
-      out[outOff + r] += delta.scale() * Dot.of(inner, 0, delta.b(), r * inner.length, inner.length);
+      out[outOff + r] +=
+          delta.scale() * Dot.of(inner, 0, delta.b(), r * inner.length, inner.length);
     }
   }
 }

@@ -54,8 +54,7 @@ final class ReferenceBackend implements Backend {
   }
 
   @Override
-  public Executable compile(
-      List<Program> programs, PlacedWeights weights, CompileOptions options) {
+  public Executable compile(List<Program> programs, PlacedWeights weights, CompileOptions options) {
     if (programs.size() != 1) {
       throw new BackendException(
           ErrorCode.BACKEND_UNSUPPORTED,

@@ -53,8 +53,7 @@ final class ReferenceExecutable implements Executable {
   @Override
   public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
     requireOpen();
-    batch.validate(
-        program.vocabSize(), options.blockTokens(), options.numBlocks(), previousRows);
+    batch.validate(program.vocabSize(), options.blockTokens(), options.numBlocks(), previousRows);
     if (rows.numRows() != batch.numRows()) {
       throw new IllegalArgumentException(
           "must equal the wanted rows " + batch.numRows() + ": sampling rows=" + rows.numRows());
