@@ -43,8 +43,8 @@ public final class ExpertPlan {
    * @param expertIds [T, K], row-major, each in [0, E); longer arrays are fine
    * @param numExperts E, at least 1
    * @throws IllegalArgumentException if a size is too small
-   * @throws IndexOutOfBoundsException if the array is too short or an id is outside; the plan is
-   *     stays as it was
+   * @throws IndexOutOfBoundsException if the array is too short or an id is outside; the plan stays
+   *     as it was
    */
   public void build(int numTokens, int topK, int[] expertIds, int numExperts) {
     Checks.atLeast(0, "numTokens", numTokens);
