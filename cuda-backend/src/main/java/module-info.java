@@ -1,3 +1,6 @@
+import dev.fathom.backend.BackendProvider;
+import dev.fathom.cuda.CudaProvider;
+
 /** The CUDA backend of Fathom. */
 module dev.fathom.cuda {
   requires transitive dev.fathom.core;
@@ -5,4 +8,7 @@ module dev.fathom.cuda {
   requires org.bytedeco.cuda;
   requires org.slf4j;
   requires static transitive org.jspecify;
+
+  provides BackendProvider with
+      CudaProvider;
 }

@@ -1,7 +1,8 @@
 /**
- * The CUDA backend: kernels compiled at run time, device memory, graphs and collectives.
+ * The CUDA backend. This release probes for a device and says what it found; it has no kernels yet.
  *
- * <p>Read {@code CudaBackend} first. Dimension letters are those of {@code dev.fathom.program}.
+ * <p>Read {@link dev.fathom.cuda.CudaProvider} first. Dimension letters are those of {@code
+ * dev.fathom.program}.
  */
 @NullMarked
 package dev.fathom.cuda;
