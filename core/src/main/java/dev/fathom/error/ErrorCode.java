@@ -10,6 +10,90 @@ package dev.fathom.error;
 public enum ErrorCode {
   /** A file or folder of the checkpoint is not there. */
   CHECKPOINT_NOT_FOUND(1000, "Checkpoint not found"),
+  /** A file was given where the folder of a checkpoint is expected. */
+  CHECKPOINT_IS_FILE(1001, "Checkpoint is a file"),
+  /** The folder of the checkpoint holds nothing. */
+  CHECKPOINT_EMPTY(1002, "Checkpoint folder empty"),
+  /** The folder holds files, but no weights. */
+  CHECKPOINT_WITHOUT_WEIGHTS(1003, "Checkpoint without weights"),
+  /** The weights are pickled PyTorch files, which this library never reads. */
+  CHECKPOINT_PICKLED(1004, "Pickled weights"),
+  /** The weights are a GGUF file. */
+  CHECKPOINT_GGUF(1005, "GGUF weights"),
+  /** A file is a Git LFS pointer instead of what it points to. */
+  CHECKPOINT_LFS_POINTER(1006, "Git LFS pointer"),
+  /** The process may not read a file or folder. */
+  CHECKPOINT_ACCESS_DENIED(1007, "No permission to read"),
+  /** The operating system failed to read a file. */
+  CHECKPOINT_IO(1008, "Reading failed"),
+  /** The folder holds no config.json. */
+  CONFIG_NOT_FOUND(1009, "config.json not found"),
+  /** The folder holds several shards, but no index. */
+  INDEX_NOT_FOUND(1010, "Index not found"),
+  /** A small file of the checkpoint is larger than anything plausible. */
+  CHECKPOINT_FILE_TOO_LARGE(1011, "File too large"),
+  /** A file of the folder leads out of the folder by a symbolic link. */
+  CHECKPOINT_LINK_OUTSIDE(1012, "Link leaves the folder"),
+
+  /** A safetensors file is shorter than its length field. */
+  SAFETENSORS_TOO_SHORT(1100, "Safetensors file too short"),
+  /** A safetensors header claims to be larger than the format allows. */
+  SAFETENSORS_HEADER_TOO_LARGE(1101, "Safetensors header too large"),
+  /** A safetensors header claims to be larger than its file. */
+  SAFETENSORS_HEADER_TRUNCATED(1102, "Safetensors header truncated"),
+  /** A safetensors header is not JSON. */
+  SAFETENSORS_HEADER_JSON(1103, "Safetensors header not JSON"),
+  /** A safetensors header has a part of a wrong kind, an unknown part or a missing one. */
+  SAFETENSORS_HEADER_FIELD(1104, "Safetensors header field wrong"),
+  /** A safetensors header names something twice. */
+  SAFETENSORS_DUPLICATE(1105, "Duplicate name in a safetensors header"),
+  /** The metadata of a safetensors header are not a map of strings. */
+  SAFETENSORS_METADATA(1106, "Safetensors metadata wrong"),
+  /** A tensor has a name that is not allowed. */
+  SAFETENSORS_NAME(1107, "Tensor name not allowed"),
+  /** A tensor has an unknown data type. */
+  SAFETENSORS_DTYPE(1108, "Unknown tensor data type"),
+  /** A tensor has a shape that is not allowed. */
+  SAFETENSORS_SHAPE(1109, "Tensor shape not allowed"),
+  /** The offsets of a tensor are not allowed or do not fit its shape and data type. */
+  SAFETENSORS_OFFSETS(1110, "Tensor offsets wrong"),
+  /** The tensors of a safetensors file overlap, leave a hole or end before the file does. */
+  SAFETENSORS_TILING(1111, "Tensors do not cover the file"),
+  /** A safetensors file ends before its last tensor does. */
+  SAFETENSORS_TRUNCATED(1112, "Safetensors file truncated"),
+  /** A safetensors header lists more tensors than allowed. */
+  SAFETENSORS_TOO_MANY_TENSORS(1113, "Too many tensors"),
+
+  /** The index of a checkpoint is not what it should be. */
+  INDEX_INVALID(1200, "Index not usable"),
+  /** The index names a shard by something else than a plain file name. */
+  INDEX_SHARD_NAME(1201, "Shard name not allowed"),
+  /** A shard that the index names is not there. */
+  INDEX_SHARD_MISSING(1202, "Shard missing"),
+  /** A shard is there under a name that differs in case. */
+  INDEX_SHARD_CASE(1203, "Shard name differs in case"),
+  /** A tensor is in another shard than the index says. */
+  INDEX_TENSOR_WRONG_SHARD(1204, "Tensor in the wrong shard"),
+  /** A tensor is in two shards. */
+  INDEX_TENSOR_TWICE(1205, "Tensor in two shards"),
+  /** A tensor of the index is in no shard. */
+  INDEX_TENSOR_MISSING(1206, "Tensor of the index missing"),
+  /** A shard holds a tensor that the index does not list. */
+  INDEX_TENSOR_UNLISTED(1207, "Tensor not in the index"),
+  /** The index promises more bytes than the shards hold. */
+  INDEX_TOTAL_SIZE(1208, "Total size of the index too large"),
+
+  /** A file ended while a tensor was read. */
+  READ_TRUNCATED(1300, "File ended while reading"),
+  /** A file changed after its header was read. */
+  READ_FILE_CHANGED(1301, "File changed while loading"),
+  /** A file does not have the hash that checksums.sha256 gives. */
+  CHECKSUM_MISMATCH(1302, "Checksum mismatch"),
+  /** The file checksums.sha256 cannot be understood. */
+  CHECKSUMS_INVALID(1303, "Checksums not usable"),
+
+  /** A checkpoint file could not be written. */
+  WRITE_FAILED(1400, "Writing failed"),
 
   /** The architecture named by config.json is not one this library knows. */
   UNKNOWN_ARCHITECTURE(2000, "Unknown architecture"),
@@ -19,6 +103,14 @@ public enum ErrorCode {
   TENSOR_MISMATCH(2002, "Tensor does not match the configuration"),
   /** A configuration value breaks a rule of the architecture. */
   CONFIG_RULE(2003, "Configuration value not allowed"),
+  /** A configuration file is not a JSON object. */
+  CONFIG_JSON(2010, "Configuration not JSON"),
+  /** A key that is needed is not in a configuration file. */
+  CONFIG_KEY_MISSING(2011, "Configuration key missing"),
+  /** A value of a configuration file has the wrong kind or is out of its range. */
+  CONFIG_VALUE(2012, "Configuration value out of range"),
+  /** The weights are quantized in a way that this library does not read. */
+  QUANTIZATION_UNSUPPORTED(2013, "Quantization not supported"),
 
   /** A tokenizer could not be read. */
   TOKENIZER_INVALID(3000, "Tokenizer not usable"),
