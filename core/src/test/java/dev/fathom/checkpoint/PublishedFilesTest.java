@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -23,7 +24,7 @@ class PublishedFilesTest {
   Stream<DynamicTest> everyGoldenCheckpointOpensAndReads() throws IOException {
     Assumptions.assumeTrue(Files.isDirectory(SHARED), "further goldens are not present");
     List<Path> folders;
-    try (Stream<Path> files = Files.walk(SHARED, 5)) {
+    try (Stream<Path> files = Files.walk(SHARED, 5, FileVisitOption.FOLLOW_LINKS)) {
       folders =
           files.filter(file -> file.endsWith("config.json")).map(Path::getParent).sorted().toList();
     }
