@@ -228,25 +228,47 @@ final class Interpreter {
     List<Expert> experts = op.experts();
     expertPlan.build(batch.numTokens(), topK, expertIds[slot], experts.size());
     for (int e = 0; e < experts.size(); e++) {
-      int begin = expertPlan.offset(e);
-      for (int i = begin; i < begin + expertPlan.count(e); i++) {
-        int t = expertPlan.tokenOf(i);
-        float weight = slots[slot][t * topK + expertPlan.slotOf(i)];
-        addExpert(experts.get(e), data(op.input()), t * hidden, weight, out);
+      if (expertPlan.count(e) > 0) {
+        activate(experts.get(e), e, data(op.input()));
+        addDown(matrix(experts.get(e).down()), e, slots[slot], out);
       }
     }
   }
 
-  private void addExpert(Expert expert, float[] in, int off, float weight, float[] out) {
-    WeightMatrix down = matrix(expert.down());
-    Projection.vector(in, off, matrix(expert.gate()), scratch.gate, 0, scratch.row);
-    Projection.vector(in, off, matrix(expert.up()), scratch.up, 0, scratch.row);
-    for (int i = 0; i < scratch.gate.length; i++) {
+  /** scratch.gate[i, r] = silu(gate row r * x) * (up row r * x) for the tokens of an expert. */
+  private void activate(Expert expert, int e, float[] in) {
+    gather(matrix(expert.gate()), e, in, scratch.gate);
+    gather(matrix(expert.up()), e, in, scratch.up);
+    int len = expertPlan.count(e) * expert.gate().rows();
+    for (int i = 0; i < len; i++) {
       scratch.gate[i] = Elementwise.swiGlu(scratch.gate[i], scratch.up[i]);
     }
+  }
+
+  private void gather(WeightMatrix weight, int e, float[] in, float[] target) {
+    int begin = expertPlan.offset(e);
+    int rows = weight.rows();
+    int cols = weight.cols();
+    for (int r = 0; r < rows; r++) {
+      weight.decodeRow(r, scratch.row, 0);
+      for (int i = 0; i < expertPlan.count(e); i++) {
+        int t = expertPlan.tokenOf(begin + i);
+        target[i * rows + r] = Dot.of(in, t * cols, scratch.row, 0, cols);
+      }
+    }
+  }
+
+  private void addDown(WeightMatrix down, int e, float[] routingWeights, float[] out) {
+    int begin = expertPlan.offset(e);
+    int cols = down.cols();
+    int topK = expertPlan.topK();
     for (int r = 0; r < down.rows(); r++) {
       down.decodeRow(r, scratch.row, 0);
-      out[off + r] += weight * Dot.of(scratch.gate, 0, scratch.row, 0, down.cols());
+      for (int i = 0; i < expertPlan.count(e); i++) {
+        int t = expertPlan.tokenOf(begin + i);
+        float weight = routingWeights[t * topK + expertPlan.slotOf(begin + i)];
+        out[t * down.rows() + r] += weight * Dot.of(scratch.gate, i * cols, scratch.row, 0, cols);
+      }
     }
   }
 

@@ -27,7 +27,7 @@ final class Scratch {
   /** One vector of latent width, or the query in latent space. */
   final float[] latent;
 
-  /** Gate and up activations of one expert for one token. */
+  /** Gate and up activations of one expert: [tokens of the step, intermediate]. */
   final float[] gate;
 
   final float[] up;
@@ -70,8 +70,10 @@ final class Scratch {
     int expanded;
     int latent;
     int intermediate;
+    private final int maxTokens;
 
     Sizes(Program program, CompileOptions options) {
+      maxTokens = options.maxTokens();
       positions = Math.multiplyExact(options.maxBlocksPerSequence(), options.blockTokens());
       for (WeightRef weight : program.weights()) {
         row = Math.max(row, weight.cols());
@@ -92,7 +94,8 @@ final class Scratch {
         expanded = Math.max(expanded, Math.multiplyExact(positions, width));
         latent = Math.max(latent, rank);
       } else if (op instanceof Op.Moe moe) {
-        intermediate = Math.max(intermediate, moe.experts().getFirst().gate().rows());
+        int width = moe.experts().getFirst().gate().rows();
+        intermediate = Math.max(intermediate, Math.multiplyExact(maxTokens, width));
       }
     }
   }

@@ -1,0 +1,44 @@
+package dev.fathom.arch;
+
+import dev.fathom.checkpoint.ModelConfig;
+import dev.fathom.error.ErrorCode;
+import dev.fathom.error.ModelConfigException;
+import dev.fathom.error.Text;
+import java.util.List;
+
+/** The registry of model families. */
+public final class Architectures {
+
+  private static final List<Architecture> ALL = List.of(new DeepSeekV3());
+
+  private Architectures() {}
+
+  /** Returns every registered family. */
+  public static List<Architecture> all() {
+    return ALL;
+  }
+
+  /**
+   * Returns the family of a configuration.
+   *
+   * @throws ModelConfigException where no family has its model_type
+   */
+  public static Architecture forConfig(ModelConfig config) {
+    String modelType = config.modelType();
+    for (Architecture architecture : ALL) {
+      if (architecture.modelType().equals(modelType)) {
+        return architecture;
+      }
+    }
+    throw new ModelConfigException(
+        ErrorCode.UNKNOWN_ARCHITECTURE,
+        "The architecture " + Text.quote(modelType) + " is not known",
+        "config.json says model_type=" + Text.quote(modelType),
+        "use a checkpoint of one of: " + known());
+  }
+
+  /** Returns the known model types, separated by commas. */
+  public static String known() {
+    return String.join(", ", ALL.stream().map(Architecture::modelType).sorted().toList());
+  }
+}

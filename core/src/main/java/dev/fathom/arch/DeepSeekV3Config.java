@@ -1,0 +1,156 @@
+package dev.fathom.arch;
+
+import dev.fathom.checkpoint.ModelConfig;
+import dev.fathom.checkpoint.RopeScaling;
+import dev.fathom.moe.RouterSpec;
+import dev.fathom.program.RopeLayout;
+import dev.fathom.program.RopeSpec;
+import java.util.List;
+
+/**
+ * The hyperparameters of DeepSeek-V3, under the names of its config.json.
+ *
+ * @param vocabSize V
+ * @param hiddenSize C
+ * @param intermediateSize width of dense feed-forward layers
+ * @param moeIntermediateSize width of one expert
+ * @param numHiddenLayers layers, without those of multi-token prediction
+ * @param numHeads H
+ * @param qLoraRank rank of the query's down projection, 0 where queries have none
+ * @param kvLoraRank L
+ * @param qkNopeHeadDim elements of a head without position
+ * @param qkRopeHeadDim elements of a head with position
+ * @param vHeadDim elements of a value head
+ * @param numExperts E, 0 where all layers are dense
+ * @param numSharedExperts experts that every token uses
+ * @param firstKDenseReplace leading dense layers
+ * @param moeLayerFreq every how many layers there is a mixture of experts
+ * @param maxPositionEmbeddings longest sequence
+ * @param rmsNormEps epsilon of the norms
+ * @param tieWordEmbeddings whether the head is the embedding
+ * @param attentionBias whether projections of attention have biases
+ * @param rope rotary embedding
+ * @param softmaxScale factor on attention scores
+ * @param router how experts are chosen; of one expert where there is none
+ */
+record DeepSeekV3Config(
+    int vocabSize,
+    int hiddenSize,
+    int intermediateSize,
+    int moeIntermediateSize,
+    int numHiddenLayers,
+    int numHeads,
+    int qLoraRank,
+    int kvLoraRank,
+    int qkNopeHeadDim,
+    int qkRopeHeadDim,
+    int vHeadDim,
+    int numExperts,
+    int numSharedExperts,
+    int firstKDenseReplace,
+    int moeLayerFreq,
+    int maxPositionEmbeddings,
+    double rmsNormEps,
+    boolean tieWordEmbeddings,
+    boolean attentionBias,
+    RopeSpec rope,
+    double softmaxScale,
+    RouterSpec router) {
+
+  private static final int MAX_WIDTH = 1 << 20;
+  private static final int MAX_VOCAB = 1 << 24;
+  private static final int MAX_COUNT = 1 << 16;
+
+  static DeepSeekV3Config of(ModelConfig c) {
+    c.oneOf("hidden_act", List.of("silu"), "silu");
+    int nope = c.intAt("qk_nope_head_dim", 1, MAX_WIDTH);
+    int ropeDim = c.intAt("qk_rope_head_dim", 2, MAX_WIDTH);
+    if (ropeDim % 2 != 0) {
+      throw c.broken("qk_rope_head_dim", "must be even");
+    }
+    int numExperts = c.intAt("n_routed_experts", 0, MAX_COUNT, 0);
+    return new DeepSeekV3Config(
+        c.intAt("vocab_size", 1, MAX_VOCAB),
+        c.intAt("hidden_size", 1, MAX_WIDTH),
+        c.intAt("intermediate_size", 1, MAX_WIDTH),
+        numExperts == 0 ? 0 : c.intAt("moe_intermediate_size", 1, MAX_WIDTH),
+        c.intAt("num_hidden_layers", 1, 4096),
+        c.intAt("num_attention_heads", 1, MAX_COUNT),
+        c.intAt("q_lora_rank", 0, MAX_WIDTH, 0),
+        c.intAt("kv_lora_rank", 1, MAX_WIDTH),
+        nope,
+        ropeDim,
+        c.intAt("v_head_dim", 1, MAX_WIDTH),
+        numExperts,
+        c.intAt("n_shared_experts", 0, MAX_COUNT, 0),
+        c.intAt("first_k_dense_replace", 0, 4096, 0),
+        c.intAt("moe_layer_freq", 1, 4096, 1),
+        c.intAt("max_position_embeddings", 1, 1 << 30),
+        c.doubleAt("rms_norm_eps", 1e-12, 0.1),
+        c.booleanAt("tie_word_embeddings", false),
+        c.booleanAt("attention_bias", false),
+        rope(c, ropeDim),
+        softmaxScale(c, nope + ropeDim),
+        router(c, numExperts));
+  }
+
+  private static RopeSpec rope(ModelConfig c, int dim) {
+    RopeLayout layout =
+        c.booleanAt("rope_interleave", true) ? RopeLayout.INTERLEAVED : RopeLayout.HALF_SPLIT;
+    double base = c.ropeTheta(10_000);
+    return switch (c.ropeScaling()) {
+      case RopeScaling.None _ -> new RopeSpec(RopeFrequencies.plain(dim, base), 1, layout);
+      case RopeScaling.Yarn yarn ->
+          new RopeSpec(
+              RopeFrequencies.yarn(dim, base, yarn),
+              (float) RopeFrequencies.amplitude(yarn),
+              layout);
+      default -> throw c.broken("rope_scaling", "must be of type yarn or absent for deepseek_v3");
+    };
+  }
+
+  private static double softmaxScale(ModelConfig c, int headDim) {
+    double correction =
+        c.ropeScaling() instanceof RopeScaling.Yarn yarn
+            ? RopeFrequencies.softmaxCorrection(yarn)
+            : 1;
+    return correction / Math.sqrt(headDim);
+  }
+
+  private static RouterSpec router(ModelConfig c, int numExperts) {
+    if (numExperts == 0) {
+      return new RouterSpec.SigmoidNoAuxTc(1, 1, 1, 1, true, 1);
+    }
+    c.oneOf("scoring_func", List.of("sigmoid"), "sigmoid");
+    c.oneOf("topk_method", List.of("noaux_tc"), "noaux_tc");
+    int numGroups = c.intAt("n_group", 1, numExperts, 1);
+    if (numExperts % numGroups != 0) {
+      throw c.broken("n_group", "must divide n_routed_experts (" + numExperts + ")");
+    }
+    if (numGroups > 1 && numExperts / numGroups < 2) {
+      throw c.broken("n_group", "must leave >= 2 experts a group of " + numExperts);
+    }
+    int topKGroups = c.intAt("topk_group", 1, numGroups, numGroups);
+    int kept = numExperts / numGroups * topKGroups;
+    if (c.intAt("num_experts_per_tok", 1, numExperts) > kept) {
+      throw c.broken("num_experts_per_tok", "must be <= the experts of the kept groups " + kept);
+    }
+    return new RouterSpec.SigmoidNoAuxTc(
+        numExperts,
+        c.intAt("num_experts_per_tok", 1, kept),
+        numGroups,
+        topKGroups,
+        c.booleanAt("norm_topk_prob", true),
+        c.doubleAt("routed_scaling_factor", 1e-6, 1e6, 1));
+  }
+
+  /** Returns whether a layer is a mixture of experts. */
+  boolean isMoe(int layer) {
+    return numExperts > 0 && layer >= firstKDenseReplace && layer % moeLayerFreq == 0;
+  }
+
+  /** Returns the width of a query head. */
+  int qkHeadDim() {
+    return qkNopeHeadDim + qkRopeHeadDim;
+  }
+}

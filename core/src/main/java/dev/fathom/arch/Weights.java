@@ -1,0 +1,54 @@
+package dev.fathom.arch;
+
+import dev.fathom.error.ErrorCode;
+import dev.fathom.error.ModelConfigException;
+import dev.fathom.error.Text;
+import dev.fathom.program.WeightRef;
+import java.util.List;
+
+/**
+ * Looks the weights of an architecture up and checks that the checkpoint stores what the
+ * configuration says.
+ */
+final class Weights {
+
+  private final TensorCatalog catalog;
+
+  Weights(TensorCatalog catalog) {
+    this.catalog = catalog;
+  }
+
+  /** Returns a matrix [out, in] of a linear layer. */
+  WeightRef linear(String name, int out, int in) {
+    return find(name, List.of(out, in), WeightRole.LINEAR);
+  }
+
+  /** Returns a matrix [out, in] that quantizers leave alone. */
+  WeightRef dense(String name, int out, int in) {
+    return find(name, List.of(out, in), WeightRole.DENSE);
+  }
+
+  /** Returns a vector [len]. */
+  WeightRef vector(String name, int len) {
+    return find(name, List.of(len), WeightRole.VECTOR);
+  }
+
+  private WeightRef find(String name, List<Integer> expected, WeightRole role) {
+    TensorCatalog.Stored stored = catalog.find(name, expected, role);
+    if (stored == null) {
+      throw new ModelConfigException(
+          ErrorCode.TENSOR_MISSING,
+          "The checkpoint lacks the tensor " + Text.quote(name),
+          "config.json describes a model that needs it with shape " + expected,
+          "use the config.json that belongs to these weights, or fetch the missing shard");
+    }
+    if (!stored.shape().equals(expected.stream().map(Integer::longValue).toList())) {
+      throw new ModelConfigException(
+          ErrorCode.TENSOR_MISMATCH,
+          "The tensor " + Text.quote(name) + " has the wrong shape",
+          "expected " + expected + " from config.json, got " + stored.shape(),
+          "use the config.json that belongs to these weights");
+    }
+    return new WeightRef(name, expected, stored.format());
+  }
+}
