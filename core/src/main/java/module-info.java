@@ -6,6 +6,7 @@ module dev.fathom.core {
   exports dev.fathom.backend;
   exports dev.fathom.error;
   exports dev.fathom.program;
+  exports dev.fathom.text;
 
   requires transitive dev.fathom.kvcache;
   requires transitive dev.fathom.moe;

@@ -114,6 +114,16 @@ public enum ErrorCode {
 
   /** A tokenizer could not be read. */
   TOKENIZER_INVALID(3000, "Tokenizer not usable"),
+  /** A tokenizer is of a kind that this library does not implement. */
+  TOKENIZER_UNSUPPORTED(3001, "Tokenizer not supported"),
+  /** A tokenizer's file is not there or cannot be read. */
+  TOKENIZER_NOT_FOUND(3002, "Tokenizer not found"),
+  /** No prompt encoder fits the checkpoint, or none has the name that was asked for. */
+  PROMPT_FAMILY_UNKNOWN(3003, "Unknown prompt family"),
+  /** The prompt family needs a token that the tokenizer lacks. */
+  CONTROL_TOKEN_MISSING(3004, "Control token missing"),
+  /** A conversation or a tool cannot be put into a prompt. */
+  CONVERSATION_INVALID(3005, "Conversation not usable"),
 
   /** The backend that was asked for cannot run here. */
   BACKEND_UNAVAILABLE(4000, "Backend unavailable"),

@@ -1,0 +1,227 @@
+package dev.fathom.text;
+
+import static dev.fathom.text.ControlTokens.CALLS_BEGIN;
+import static dev.fathom.text.ControlTokens.END_THINK;
+import static dev.fathom.text.ControlTokens.THINK;
+
+import dev.fathom.text.OutputEvent.Content;
+import dev.fathom.text.OutputEvent.Reasoning;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Splits a model's answer into reasoning, content and calls while it comes.
+ *
+ * <p>Works on text, so that a tag may be one token or several and may be cut anywhere: the events,
+ * with neighbours of one kind joined, do not depend on where. At most a started tag is held back,
+ * and a started call until it ends. Nothing the model wrote is lost and nothing it writes raises an
+ * exception: what is not well formed (a call that is not closed, has no name or no JSON object as
+ * arguments, a tag inside it, a closing tag without reasoning) comes out as content. A call inside
+ * reasoning ends the reasoning. The tags themselves are left out.
+ *
+ * <p>For one answer; not safe for several threads.
+ */
+public final class OutputParser {
+
+  /** What an answer starts with. */
+  enum Start {
+    CONTENT,
+    REASONING,
+    /** Reasoning if it is closed some day, else content. */
+    UNDECIDED
+  }
+
+  private enum State {
+    CONTENT,
+    REASONING,
+    CALLS
+  }
+
+  private final OutputGrammar grammar;
+  private final TokenDecoder decoder;
+  private final int endId;
+  private final CallBlock calls;
+  private final List<String> contentMarks;
+  private final List<String> reasoningMarks;
+  private final StringBuilder pending = new StringBuilder();
+
+  /** Reasoning of an answer that may turn out to be content. */
+  private final StringBuilder undecided = new StringBuilder();
+
+  private List<OutputEvent> events = new ArrayList<>();
+  private State state;
+  private boolean deciding;
+
+  /** Whether nothing has come yet, so that an opening tag repeats what the prompt said. */
+  private boolean fresh;
+
+  /** Line feeds that still belong to the last tag. */
+  private int newlinesToSkip;
+
+  OutputParser(Tokenizer tokenizer, OutputGrammar grammar, Start start) {
+    this.grammar = grammar;
+    this.decoder = new TokenDecoder(tokenizer);
+    this.endId = tokenizer.tokenId(ControlTokens.END);
+    this.calls = new CallBlock(grammar.calls());
+    this.contentMarks = grammar.thinkTags() ? List.of(THINK, CALLS_BEGIN) : List.of(CALLS_BEGIN);
+    this.reasoningMarks =
+        grammar.newlinesAroundTags()
+            ? List.of("\n" + END_THINK, END_THINK, CALLS_BEGIN)
+            : List.of(END_THINK, CALLS_BEGIN);
+    this.state = start == Start.CONTENT ? State.CONTENT : State.REASONING;
+    this.deciding = start == Start.UNDECIDED;
+    this.fresh = start != Start.CONTENT;
+  }
+
+  /**
+   * Takes the next token.
+   *
+   * @param tokenId the end token of the family adds nothing
+   * @return the events it completes, often none
+   */
+  public List<OutputEvent> acceptToken(int tokenId) {
+    return tokenId == endId ? List.of() : accept(decoder.accept(tokenId));
+  }
+
+  /** Takes the next text, cut anywhere, and returns the events it completes, often none. */
+  public List<OutputEvent> accept(String text) {
+    if (text.isEmpty()) {
+      return List.of();
+    }
+    pending.append(text);
+    drain(false);
+    return take();
+  }
+
+  /** Ends the answer and returns what was held back. */
+  public List<OutputEvent> finish() {
+    pending.append(decoder.flush());
+    drain(true);
+    return take();
+  }
+
+  private List<OutputEvent> take() {
+    List<OutputEvent> taken = events;
+    events = new ArrayList<>();
+    return List.copyOf(taken);
+  }
+
+  private void drain(boolean last) {
+    boolean more = true;
+    while (more) {
+      more = state == State.CALLS ? drainCalls(last) : drainText(last);
+    }
+    if (last && state == State.REASONING && deciding) {
+      decide(false);
+    }
+  }
+
+  /** Takes text up to the next mark; returns whether to go on. */
+  private boolean drainText(boolean last) {
+    if (skipNewlines() || skipRepeatedTag(last)) {
+      return false;
+    }
+    Marks.Found found =
+        Marks.first(pending, state == State.CONTENT ? contentMarks : reasoningMarks);
+    if (found == null) {
+      int held =
+          last
+              ? 0
+              : Marks.heldBack(pending, state == State.CONTENT ? contentMarks : reasoningMarks);
+      emitText(pending.length() - held);
+      return false;
+    }
+    emitText(found.start());
+    pending.delete(0, found.mark().length());
+    enter(found.mark());
+    return true;
+  }
+
+  private void enter(String mark) {
+    if (mark.equals(CALLS_BEGIN)) {
+      if (state == State.REASONING) {
+        decide(false);
+      }
+      state = State.CALLS;
+      calls.begin();
+    } else if (mark.equals(THINK)) {
+      state = State.REASONING;
+      newlinesToSkip = grammar.newlinesAroundTags() ? 1 : 0;
+    } else {
+      decide(true);
+      state = State.CONTENT;
+      newlinesToSkip = grammar.newlinesAroundTags() ? 2 : 0;
+    }
+  }
+
+  /** Drops line feeds of the last tag; returns whether more of them may come. */
+  private boolean skipNewlines() {
+    while (newlinesToSkip > 0 && !pending.isEmpty()) {
+      if (pending.charAt(0) != '\n') {
+        newlinesToSkip = 0;
+        return false;
+      }
+      pending.deleteCharAt(0);
+      newlinesToSkip--;
+    }
+    return pending.isEmpty();
+  }
+
+  /** Drops an opening tag that repeats the prompt's; returns whether more must come to know. */
+  private boolean skipRepeatedTag(boolean last) {
+    if (!fresh) {
+      return false;
+    }
+    if (!last && pending.length() < THINK.length() && THINK.startsWith(pending.toString())) {
+      return true;
+    }
+    fresh = false;
+    if (pending.indexOf(THINK) == 0) {
+      pending.delete(0, THINK.length());
+      newlinesToSkip = grammar.newlinesAroundTags() ? 1 : 0;
+      return skipNewlines();
+    }
+    return false;
+  }
+
+  private boolean drainCalls(boolean last) {
+    CallBlock.Step step = calls.next(pending, last);
+    pending.delete(0, step.consumed());
+    if (!step.content().isEmpty()) {
+      emit(step.content(), true);
+    }
+    if (step.call() != null) {
+      events.add(step.call());
+    }
+    if (step.ended()) {
+      state = State.CONTENT;
+    }
+    return step.consumed() > 0 || step.ended();
+  }
+
+  private void emitText(int len) {
+    if (len == 0) {
+      return;
+    }
+    String text = pending.substring(0, len);
+    pending.delete(0, len);
+    if (state == State.REASONING && deciding) {
+      undecided.append(text);
+    } else {
+      emit(text, state == State.CONTENT);
+    }
+  }
+
+  /** Ends the doubt about what the held-back reasoning is. */
+  private void decide(boolean isReasoning) {
+    deciding = false;
+    if (!undecided.isEmpty()) {
+      emit(undecided.toString(), !isReasoning);
+      undecided.setLength(0);
+    }
+  }
+
+  private void emit(String text, boolean isContent) {
+    events.add(isContent ? new Content(text) : new Reasoning(text));
+  }
+}

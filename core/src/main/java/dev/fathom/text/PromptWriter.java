@@ -1,0 +1,75 @@
+package dev.fathom.text;
+
+/**
+ * Receives a prompt piece by piece: control tokens and text are never mixed up, since each has its
+ * own method.
+ */
+sealed interface PromptWriter {
+
+  /** Writes one of {@link ControlTokens}. */
+  PromptWriter control(String token);
+
+  /** Writes text of messages, tools or the family's scaffolding: never a control token. */
+  PromptWriter text(String text);
+
+  /** Writes the prompt as text. */
+  final class Rendering implements PromptWriter {
+    private final StringBuilder out = new StringBuilder();
+
+    @Override
+    public PromptWriter control(String token) {
+      out.append(token);
+      return this;
+    }
+
+    @Override
+    public PromptWriter text(String text) {
+      out.append(text);
+      return this;
+    }
+
+    @Override
+    public String toString() {
+      return out.toString();
+    }
+  }
+
+  /**
+   * Writes the prompt as token ids. Texts that meet are encoded as one, as they would be in the
+   * rendered prompt.
+   */
+  final class Encoding implements PromptWriter {
+    private final Tokenizer tokenizer;
+    private final TokenIds ids = new TokenIds(256);
+    private final StringBuilder text = new StringBuilder();
+
+    Encoding(Tokenizer tokenizer) {
+      this.tokenizer = tokenizer;
+    }
+
+    @Override
+    public PromptWriter control(String token) {
+      flush();
+      ids.add(tokenizer.tokenId(token));
+      return this;
+    }
+
+    @Override
+    public PromptWriter text(String more) {
+      text.append(more);
+      return this;
+    }
+
+    int[] toIds() {
+      flush();
+      return ids.toArray(0);
+    }
+
+    private void flush() {
+      if (!text.isEmpty()) {
+        ids.addAll(tokenizer.encodeText(text));
+        text.setLength(0);
+      }
+    }
+  }
+}

@@ -1,0 +1,378 @@
+package dev.fathom.text;
+
+import dev.fathom.error.ErrorCode;
+import dev.fathom.error.Text;
+import dev.fathom.error.TextException;
+import dev.fathom.json.Json;
+import dev.fathom.json.JsonArray;
+import dev.fathom.json.JsonBoolean;
+import dev.fathom.json.JsonException;
+import dev.fathom.json.JsonLimits;
+import dev.fathom.json.JsonNull;
+import dev.fathom.json.JsonNumber;
+import dev.fathom.json.JsonObject;
+import dev.fathom.json.JsonReader;
+import dev.fathom.json.JsonString;
+import dev.fathom.json.JsonToken;
+import dev.fathom.json.JsonValue;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads a {@code tokenizer.json} and refuses what the library does not implement exactly.
+ *
+ * <p>Vocabulary and merges, which make up nearly all of the file, go from the pull parser straight
+ * into their tables; the small rest is read as trees.
+ */
+final class TokenizerReader {
+  private static final int MAX_ID = 1 << 22;
+  private static final String SUPPORTED =
+      "byte-level BPE without normalizer, split by the patterns of the DeepSeek V3 family (V3, R1,"
+          + " V3.1, V3.2, V4)";
+
+  private final byte[] json;
+  private final String source;
+  private final Map<String, JsonValue> parts = new HashMap<>();
+  private byte[] scratch = new byte[256];
+  private boolean vocabularySeen;
+  private int mergesFrom;
+  private int mergesTo;
+
+  final Vocabulary vocabulary = new Vocabulary();
+
+  /** Base tokens that are not written in the byte alphabet. */
+  final Map<String, Integer> literals = new HashMap<>();
+
+  final BitSet special = new BitSet();
+  final BitSet added = new BitSet();
+
+  /** Added tokens searched in the raw text first, and those searched in what they leave. */
+  final AddedTokens rawAdded = new AddedTokens();
+
+  final AddedTokens normalizedAdded = new AddedTokens();
+  MergeTable merges = new MergeTable(0);
+  boolean ignoreMerges;
+
+  private TokenizerReader(byte[] json, String source) {
+    this.json = json;
+    this.source = source;
+  }
+
+  /**
+   * Reads a file's bytes.
+   *
+   * @param source where they come from, for messages
+   */
+  static Tokenizer read(byte[] json, String source) {
+    TokenizerReader reader = new TokenizerReader(json, source);
+    try {
+      reader.document();
+    } catch (JsonException e) {
+      throw new TextException(
+          ErrorCode.TOKENIZER_INVALID,
+          "cannot read " + source,
+          "not valid JSON at byte " + e.offset() + ": " + e.rule(),
+          "download the file again, or check that it is not a Git LFS pointer",
+          e);
+    }
+    return new Tokenizer(reader, reader.preTokenizer());
+  }
+
+  private void document() {
+    JsonReader r = new JsonReader(json, 0, json.length, JsonLimits.DEFAULT);
+    expect(r.next() == JsonToken.BEGIN_OBJECT, "the document must be an object");
+    Set<String> seen = new HashSet<>();
+    while (r.next() == JsonToken.NAME) {
+      String name = r.text();
+      expect(seen.add(name), "a field must not occur twice: name=" + Text.quote(name));
+      JsonToken value = r.next();
+      switch (name) {
+        case "model" -> model(r, value);
+        case "added_tokens", "normalizer", "pre_tokenizer", "decoder" ->
+            parts.put(name, tree(r, value));
+        default -> r.skipValue();
+      }
+    }
+    r.next();
+    checkModel();
+    checkNormalizer();
+    readDeferredMerges();
+    readAddedTokens();
+  }
+
+  /** The value at the current token as a tree. */
+  private JsonValue tree(JsonReader r, JsonToken token) {
+    int from = r.offset();
+    return switch (token) {
+      case BEGIN_OBJECT, BEGIN_ARRAY -> {
+        r.skipValue();
+        yield Json.parse(ByteBuffer.wrap(json, from, r.offset() + 1 - from), JsonLimits.DEFAULT);
+      }
+      case STRING -> new JsonString(r.text());
+      case NUMBER -> JsonNumber.of(r.unsignedValue());
+      case TRUE -> new JsonBoolean(true);
+      case FALSE -> new JsonBoolean(false);
+      default -> JsonNull.NULL;
+    };
+  }
+
+  private void model(JsonReader r, JsonToken token) {
+    expect(token == JsonToken.BEGIN_OBJECT, "model must be an object");
+    while (r.next() == JsonToken.NAME) {
+      String name = r.text();
+      expect(!parts.containsKey("model." + name), "a field must not occur twice: model." + name);
+      JsonToken value = r.next();
+      if (name.equals("vocab")) {
+        readVocabulary(r, value);
+        parts.put("model.vocab", JsonNull.NULL);
+      } else if (name.equals("merges")) {
+        readOrDeferMerges(r, value);
+        parts.put("model.merges", JsonNull.NULL);
+      } else {
+        parts.put("model." + name, tree(r, value));
+      }
+    }
+  }
+
+  private void readVocabulary(JsonReader r, JsonToken token) {
+    expect(token == JsonToken.BEGIN_OBJECT, "model.vocab must be an object");
+    while (r.next() == JsonToken.NAME) {
+      String name = r.text();
+      r.next();
+      long id = r.unsignedValue();
+      expect(id >= 0 && id < MAX_ID, "an id must be in [0, " + MAX_ID + "): " + Text.quote(name));
+      int len = toBytes(name, 0, name.length(), 0);
+      boolean free;
+      if (len >= 0) {
+        free = vocabulary.putIndexed((int) id, scratch, 0, len);
+      } else {
+        free = !vocabulary.has((int) id) && literals.put(name, (int) id) == null;
+        if (free) {
+          vocabulary.putLiteral((int) id, ByteAlphabet.bytesOf(name));
+        }
+      }
+      expect(free, "tokens and ids must be unique: token=" + Text.quote(name) + " id=" + id);
+    }
+    vocabularySeen = true;
+  }
+
+  /** Writes the bytes of {@code token[from, to)} to {@link #scratch}; returns the end, or -1. */
+  private int toBytes(String token, int from, int to, int at) {
+    if (at + to - from > scratch.length) {
+      scratch = Arrays.copyOf(scratch, 2 * (at + to - from));
+    }
+    int n = at;
+    for (int i = from; i < to; i++) {
+      int b = ByteAlphabet.byteOf(token.charAt(i));
+      if (b < 0) {
+        return -1;
+      }
+      scratch[n++] = (byte) b;
+    }
+    return n;
+  }
+
+  private void readOrDeferMerges(JsonReader r, JsonToken token) {
+    expect(token == JsonToken.BEGIN_ARRAY, "model.merges must be an array");
+    if (vocabularySeen) {
+      readMerges(r);
+    } else {
+      mergesFrom = r.offset();
+      r.skipValue();
+      mergesTo = r.offset() + 1;
+    }
+  }
+
+  private void readDeferredMerges() {
+    if (mergesTo > 0) {
+      JsonReader r = new JsonReader(json, mergesFrom, mergesTo, JsonLimits.DEFAULT);
+      r.next();
+      readMerges(r);
+    }
+  }
+
+  private void readMerges(JsonReader r) {
+    merges = new MergeTable(vocabulary.size());
+    JsonToken token = r.next();
+    while (token != JsonToken.END_ARRAY) {
+      if (token == JsonToken.STRING) {
+        String pair = r.text();
+        int space = pair.indexOf(' ');
+        expect(space > 0, "a merge must be two tokens and a space: merge=" + Text.quote(pair));
+        addMerge(pair, space, pair, space + 1);
+      } else {
+        expect(token == JsonToken.BEGIN_ARRAY, "a merge must be a string or a pair");
+        expect(r.next() == JsonToken.STRING, "a merge must be two strings");
+        String left = r.text();
+        expect(r.next() == JsonToken.STRING, "a merge must be two strings");
+        addMerge(left, left.length(), r.text(), 0);
+        expect(r.next() == JsonToken.END_ARRAY, "a merge must be two strings");
+      }
+      token = r.next();
+    }
+  }
+
+  /** Adds the merge of {@code left[0, leftEnd)} and {@code right[rightStart, length)}. */
+  private void addMerge(String left, int leftEnd, String right, int rightStart) {
+    int mid = toBytes(left, 0, leftEnd, 0);
+    int end = mid < 0 ? -1 : toBytes(right, rightStart, right.length(), mid);
+    int leftId = end < 0 ? Vocabulary.NONE : vocabulary.find(scratch, 0, mid);
+    int rightId = end < 0 ? Vocabulary.NONE : vocabulary.find(scratch, mid, end);
+    int result = end < 0 ? Vocabulary.NONE : vocabulary.find(scratch, 0, end);
+    expect(
+        leftId >= 0 && rightId >= 0 && result >= 0,
+        "a merge must name tokens of the vocabulary: rank=" + merges.size());
+    merges.add(leftId, rightId, result);
+  }
+
+  private void checkModel() {
+    expect(vocabularySeen, "model.vocab must be there");
+    supported("model.type", isString("model.type", "BPE"));
+    supported("model.dropout", isAbsent("model.dropout"));
+    supported("model.continuing_subword_prefix", isEmpty("model.continuing_subword_prefix"));
+    supported("model.end_of_word_suffix", isEmpty("model.end_of_word_suffix"));
+    supported("model.byte_fallback", !isTrue("model.byte_fallback"));
+    ignoreMerges = isTrue("model.ignore_merges");
+    supported("decoder", isAbsent("decoder") || isByteLevel(parts.get("decoder")));
+  }
+
+  private void checkNormalizer() {
+    boolean none = isAbsent("normalizer");
+    boolean empty =
+        parts.get("normalizer") instanceof JsonObject o
+            && o.get("normalizers") instanceof JsonArray list
+            && list.size() == 0;
+    supported("normalizer", none || empty);
+  }
+
+  private void readAddedTokens() {
+    if (!(parts.get("added_tokens") instanceof JsonArray list)) {
+      return;
+    }
+    for (JsonValue value : list) {
+      expect(value instanceof JsonObject, "an added token must be an object");
+      if (value instanceof JsonObject token) {
+        readAddedToken(token);
+      }
+    }
+  }
+
+  private void readAddedToken(JsonObject token) {
+    String content = token.string("content");
+    int id = token.get("id") instanceof JsonNumber n && n.isLong() ? (int) n.longValueExact() : -1;
+    if (content == null || content.isEmpty() || id < 0 || id >= MAX_ID) {
+      throw invalid("an added token must have content and an id in [0, " + MAX_ID + ")");
+    }
+    boolean plain = !isTrue(token, "single_word") && !isTrue(token, "lstrip");
+    supported("added_tokens flags", plain && !isTrue(token, "rstrip"));
+    int known = baseId(content);
+    expect(
+        known == Vocabulary.NONE ? !vocabulary.has(id) : known == id,
+        "tokens and ids must be unique: token=" + Text.quote(content) + " id=" + id);
+    if (known == Vocabulary.NONE) {
+      vocabulary.putLiteral(id, content.getBytes(StandardCharsets.UTF_8));
+    }
+    added.set(id);
+    special.set(id, isTrue(token, "special"));
+    (isTrue(token, "normalized") ? normalizedAdded : rawAdded).add(content, id);
+  }
+
+  /** The id of a token of the base vocabulary as the file writes it. */
+  int baseId(String token) {
+    if (!ByteAlphabet.covers(token)) {
+      return literals.getOrDefault(token, Vocabulary.NONE);
+    }
+    byte[] bytes = ByteAlphabet.bytesOf(token);
+    return vocabulary.find(bytes, 0, bytes.length);
+  }
+
+  private PreTokenizer preTokenizer() {
+    JsonValue value = parts.get("pre_tokenizer");
+    supported(
+        "pre_tokenizer",
+        value instanceof JsonObject o
+            && o.get("pretokenizers") instanceof JsonArray list
+            && isDeepSeekV3(list));
+    return new DeepSeekV3PreTokenizer();
+  }
+
+  private static boolean isDeepSeekV3(JsonArray list) {
+    int numPatterns = DeepSeekV3PreTokenizer.PATTERNS.size();
+    if (list.size() != numPatterns + 1 || !isByteLevel(list.get(numPatterns))) {
+      return false;
+    }
+    for (int i = 0; i < numPatterns; i++) {
+      if (!isSplit(list.get(i), DeepSeekV3PreTokenizer.PATTERNS.get(i))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static boolean isSplit(JsonValue value, String regex) {
+    return value instanceof JsonObject split
+        && "Split".equals(split.string("type"))
+        && "Isolated".equals(split.string("behavior"))
+        && !isTrue(split, "invert")
+        && split.get("pattern") instanceof JsonObject pattern
+        && regex.equals(pattern.string("Regex"));
+  }
+
+  private static boolean isByteLevel(@Nullable JsonValue value) {
+    return value instanceof JsonObject o && "ByteLevel".equals(o.string("type"));
+  }
+
+  private boolean isAbsent(String part) {
+    JsonValue value = parts.get(part);
+    return value == null || value instanceof JsonNull;
+  }
+
+  private boolean isEmpty(String part) {
+    return isAbsent(part) || isString(part, "");
+  }
+
+  private boolean isString(String part, String expected) {
+    return parts.get(part) instanceof JsonString s && s.value().equals(expected);
+  }
+
+  private boolean isTrue(String part) {
+    return parts.get(part) instanceof JsonBoolean b && b.value();
+  }
+
+  private static boolean isTrue(JsonObject object, String field) {
+    return object.get(field) instanceof JsonBoolean b && b.value();
+  }
+
+  private void expect(boolean holds, String rule) {
+    if (!holds) {
+      throw invalid(rule);
+    }
+  }
+
+  private TextException invalid(String rule) {
+    return new TextException(
+        ErrorCode.TOKENIZER_INVALID,
+        "cannot read " + source,
+        rule,
+        "use the tokenizer.json that was published with the checkpoint");
+  }
+
+  private void supported(String part, boolean isSupported) {
+    if (isSupported) {
+      return;
+    }
+    JsonValue value = parts.get(part);
+    throw new TextException(
+        ErrorCode.TOKENIZER_UNSUPPORTED,
+        "cannot use " + source,
+        part + " is of a kind that is not supported: " + Text.quote(String.valueOf(value)),
+        "use a tokenizer of a supported kind: " + SUPPORTED);
+  }
+}

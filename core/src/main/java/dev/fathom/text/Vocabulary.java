@@ -1,0 +1,142 @@
+package dev.fathom.text;
+
+import java.util.Arrays;
+
+/**
+ * The bytes of every token: id to bytes, and for tokens in the byte alphabet also bytes to id.
+ *
+ * <p>All bytes lie in one array and the index is an open-addressing table of ids, so that reading
+ * 128,000 tokens creates no objects. Filled by {@link TokenizerReader}, immutable afterwards.
+ */
+final class Vocabulary {
+  /** No id. */
+  static final int NONE = -1;
+
+  private byte[] arena = new byte[1 << 16];
+  private int arenaLen;
+  private int[] starts = new int[1 << 12];
+  private int[] lens = new int[1 << 12];
+  private int[] hashes = new int[1 << 12];
+
+  /** Ids plus one; zero is a free slot. */
+  private int[] table = new int[1 << 13];
+
+  private int numIndexed;
+  private int size;
+
+  /** Returns one more than the largest id. */
+  int size() {
+    return size;
+  }
+
+  /** Returns whether the id has a token. */
+  boolean has(int id) {
+    return id >= 0 && id < size && lens[id] >= 0;
+  }
+
+  int start(int id) {
+    return starts[id];
+  }
+
+  int len(int id) {
+    return lens[id];
+  }
+
+  /** Returns the array that holds all tokens; callers only read. */
+  byte[] arena() {
+    return arena;
+  }
+
+  /** Returns a copy of the token's bytes, empty for an id without a token. */
+  byte[] bytes(int id) {
+    return has(id) ? Arrays.copyOfRange(arena, starts[id], starts[id] + lens[id]) : new byte[0];
+  }
+
+  /** Returns the id of the indexed token with these bytes, or {@link #NONE}. */
+  int find(byte[] bytes, int from, int to) {
+    int hash = hash(bytes, from, to);
+    int mask = table.length - 1;
+    for (int slot = hash & mask; table[slot] != 0; slot = (slot + 1) & mask) {
+      int id = table[slot] - 1;
+      if (hashes[id] == hash && equal(id, bytes, from, to)) {
+        return id;
+      }
+    }
+    return NONE;
+  }
+
+  /** Adds a token that {@link #find} does not find; replaces the bytes of a known id. */
+  void putLiteral(int id, byte[] bytes) {
+    store(id, bytes, 0, bytes.length);
+  }
+
+  /** Adds a token; returns false, and adds nothing, if its bytes or its id are taken. */
+  boolean putIndexed(int id, byte[] bytes, int from, int to) {
+    if (has(id) || find(bytes, from, to) != NONE) {
+      return false;
+    }
+    store(id, bytes, from, to);
+    hashes[id] = hash(bytes, from, to);
+    if (++numIndexed * 2 > table.length) {
+      rehash(id);
+    } else {
+      insert(id);
+    }
+    return true;
+  }
+
+  private void store(int id, byte[] bytes, int from, int to) {
+    int len = to - from;
+    if (arenaLen + len > arena.length) {
+      arena = Arrays.copyOf(arena, Math.max(arenaLen + len, arena.length * 2));
+    }
+    if (id >= starts.length) {
+      int capacity = Math.max(id + 1, starts.length * 2);
+      starts = Arrays.copyOf(starts, capacity);
+      lens = Arrays.copyOf(lens, capacity);
+      hashes = Arrays.copyOf(hashes, capacity);
+    }
+    if (id >= size) {
+      Arrays.fill(lens, size, id, -1);
+      size = id + 1;
+    }
+    System.arraycopy(bytes, from, arena, arenaLen, len);
+    starts[id] = arenaLen;
+    lens[id] = len;
+    arenaLen += len;
+  }
+
+  private void insert(int id) {
+    int mask = table.length - 1;
+    int slot = hashes[id] & mask;
+    while (table[slot] != 0) {
+      slot = (slot + 1) & mask;
+    }
+    table[slot] = id + 1;
+  }
+
+  private void rehash(int id) {
+    int[] old = table;
+    table = new int[old.length * 2];
+    for (int entry : old) {
+      if (entry != 0) {
+        insert(entry - 1);
+      }
+    }
+    insert(id);
+  }
+
+  private boolean equal(int id, byte[] bytes, int from, int to) {
+    int start = starts[id];
+    return Arrays.equals(arena, start, start + lens[id], bytes, from, to);
+  }
+
+  private static int hash(byte[] bytes, int from, int to) {
+    int h = 0;
+    for (int i = from; i < to; i++) {
+      h = h * 31 + bytes[i];
+    }
+    h *= 0x9E3779B9;
+    return h ^ (h >>> 15);
+  }
+}
