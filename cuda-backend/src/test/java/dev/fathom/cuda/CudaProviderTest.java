@@ -80,6 +80,7 @@ class CudaProviderTest {
     return probe();
   }
 
+  // The cast tricks the compiler: the fake must throw checked exceptions, as a broken JNI may.
   @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"})
   private static <T extends Throwable> RuntimeException sneaky(Throwable failure) throws T {
     throw (T) failure;
