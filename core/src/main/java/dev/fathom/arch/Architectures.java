@@ -9,7 +9,7 @@ import java.util.List;
 /** The registry of model families. */
 public final class Architectures {
 
-  private static final List<Architecture> ALL = List.of(new DeepSeekV3());
+  private static final List<Architecture> ALL = List.of(new DeepSeekV2(), new DeepSeekV3());
 
   private Architectures() {}
 

@@ -2,13 +2,12 @@ package dev.fathom.arch;
 
 import dev.fathom.checkpoint.ModelConfig;
 import dev.fathom.checkpoint.RopeScaling;
-import dev.fathom.moe.RouterSpec;
 import dev.fathom.program.RopeLayout;
 import dev.fathom.program.RopeSpec;
 import java.util.List;
 
 /**
- * The hyperparameters of DeepSeek-V3, under the names of its config.json.
+ * The hyperparameters that models with latent attention share, under the names of config.json.
  *
  * @param vocabSize V
  * @param hiddenSize C
@@ -31,9 +30,8 @@ import java.util.List;
  * @param attentionBias whether projections of attention have biases
  * @param rope rotary embedding
  * @param softmaxScale factor on attention scores
- * @param router how experts are chosen; of one expert where there is none
  */
-record DeepSeekV3Config(
+record LatentConfig(
     int vocabSize,
     int hiddenSize,
     int intermediateSize,
@@ -54,14 +52,13 @@ record DeepSeekV3Config(
     boolean tieWordEmbeddings,
     boolean attentionBias,
     RopeSpec rope,
-    double softmaxScale,
-    RouterSpec router) {
+    double softmaxScale) {
 
   private static final int MAX_WIDTH = 1 << 20;
   private static final int MAX_VOCAB = 1 << 24;
   private static final int MAX_COUNT = 1 << 16;
 
-  static DeepSeekV3Config of(ModelConfig c) {
+  static LatentConfig of(ModelConfig c) {
     c.oneOf("hidden_act", List.of("silu"), "silu");
     int nope = c.intAt("qk_nope_head_dim", 1, MAX_WIDTH);
     int ropeDim = c.intAt("qk_rope_head_dim", 2, MAX_WIDTH);
@@ -69,7 +66,7 @@ record DeepSeekV3Config(
       throw c.broken("qk_rope_head_dim", "must be even");
     }
     int numExperts = c.intAt("n_routed_experts", 0, MAX_COUNT, 0);
-    return new DeepSeekV3Config(
+    return new LatentConfig(
         c.intAt("vocab_size", 1, MAX_VOCAB),
         c.intAt("hidden_size", 1, MAX_WIDTH),
         c.intAt("intermediate_size", 1, MAX_WIDTH),
@@ -90,8 +87,7 @@ record DeepSeekV3Config(
         c.booleanAt("tie_word_embeddings", false),
         c.booleanAt("attention_bias", false),
         rope(c, ropeDim),
-        softmaxScale(c, nope + ropeDim),
-        router(c, numExperts));
+        softmaxScale(c, nope + ropeDim));
   }
 
   private static RopeSpec rope(ModelConfig c, int dim) {
@@ -105,7 +101,7 @@ record DeepSeekV3Config(
               RopeFrequencies.yarn(dim, base, yarn),
               (float) RopeFrequencies.amplitude(yarn),
               layout);
-      default -> throw c.broken("rope_scaling", "must be of type yarn or absent for deepseek_v3");
+      default -> throw c.broken("rope_scaling", "must be of type yarn or absent");
     };
   }
 
@@ -115,33 +111,6 @@ record DeepSeekV3Config(
             ? RopeFrequencies.softmaxCorrection(yarn)
             : 1;
     return correction / Math.sqrt(headDim);
-  }
-
-  private static RouterSpec router(ModelConfig c, int numExperts) {
-    if (numExperts == 0) {
-      return new RouterSpec.SigmoidNoAuxTc(1, 1, 1, 1, true, 1);
-    }
-    c.oneOf("scoring_func", List.of("sigmoid"), "sigmoid");
-    c.oneOf("topk_method", List.of("noaux_tc"), "noaux_tc");
-    int numGroups = c.intAt("n_group", 1, numExperts, 1);
-    if (numExperts % numGroups != 0) {
-      throw c.broken("n_group", "must divide n_routed_experts (" + numExperts + ")");
-    }
-    if (numGroups > 1 && numExperts / numGroups < 2) {
-      throw c.broken("n_group", "must leave >= 2 experts a group of " + numExperts);
-    }
-    int topKGroups = c.intAt("topk_group", 1, numGroups, numGroups);
-    int kept = numExperts / numGroups * topKGroups;
-    if (c.intAt("num_experts_per_tok", 1, numExperts) > kept) {
-      throw c.broken("num_experts_per_tok", "must be <= the experts of the kept groups " + kept);
-    }
-    return new RouterSpec.SigmoidNoAuxTc(
-        numExperts,
-        c.intAt("num_experts_per_tok", 1, kept),
-        numGroups,
-        topKGroups,
-        c.booleanAt("norm_topk_prob", true),
-        c.doubleAt("routed_scaling_factor", 1e-6, 1e6, 1));
   }
 
   /** Returns whether a layer is a mixture of experts. */
