@@ -44,6 +44,8 @@ class KvLayoutTest {
 
     assertThat(layout.bytesPerToken()).isEqualTo(131_072);
     assertThat(layout.slotOffset(Integer.MAX_VALUE)).isEqualTo(131_072L * Integer.MAX_VALUE);
+    KvSpec huge = new KvSpec.Latent(0, Integer.MAX_VALUE, 0);
+    assertThat(new KvLayout(huge, KvFormat.F32, 2).blockBytes()).isEqualTo(8L * Integer.MAX_VALUE);
   }
 
   @Test
