@@ -4,7 +4,8 @@ import dev.fathom.checkpoint.ModelConfig;
 import dev.fathom.program.Program;
 
 /** A model family: turns a configuration and a catalog of weights into a program. Stateless. */
-public sealed interface Architecture permits DeepSeekV2, DeepSeekV3 {
+public sealed interface Architecture
+    permits DeepSeekMoe, DeepSeekV2, DeepSeekV3, Llama, Qwen2, Qwen3 {
 
   /** Returns the model_type of config.json that this family reads. */
   String modelType();

@@ -9,7 +9,14 @@ import java.util.List;
 /** The registry of model families. */
 public final class Architectures {
 
-  private static final List<Architecture> ALL = List.of(new DeepSeekV2(), new DeepSeekV3());
+  private static final List<Architecture> ALL =
+      List.of(
+          new DeepSeekMoe(),
+          new DeepSeekV2(),
+          new DeepSeekV3(),
+          new Llama(),
+          new Qwen2(),
+          new Qwen3());
 
   private Architectures() {}
 

@@ -2,6 +2,7 @@ package dev.fathom.arch;
 
 import dev.fathom.checkpoint.ModelConfig;
 import dev.fathom.checkpoint.RopeScaling;
+import dev.fathom.moe.RouterSpec;
 import dev.fathom.program.RopeLayout;
 import dev.fathom.program.RopeSpec;
 import java.util.List;
@@ -91,18 +92,14 @@ record LatentConfig(
   }
 
   private static RopeSpec rope(ModelConfig c, int dim) {
+    boolean known =
+        c.ropeScaling() instanceof RopeScaling.None || c.ropeScaling() instanceof RopeScaling.Yarn;
+    if (!known) {
+      throw c.broken("rope_scaling", "must be of type yarn or absent");
+    }
     RopeLayout layout =
         c.booleanAt("rope_interleave", true) ? RopeLayout.INTERLEAVED : RopeLayout.HALF_SPLIT;
-    double base = c.ropeTheta(10_000);
-    return switch (c.ropeScaling()) {
-      case RopeScaling.None _ -> new RopeSpec(RopeFrequencies.plain(dim, base), 1, layout);
-      case RopeScaling.Yarn yarn ->
-          new RopeSpec(
-              RopeFrequencies.yarn(dim, base, yarn),
-              (float) RopeFrequencies.amplitude(yarn),
-              layout);
-      default -> throw c.broken("rope_scaling", "must be of type yarn or absent");
-    };
+    return RopeFrequencies.spec(dim, c.ropeTheta(10_000), c.ropeScaling(), layout);
   }
 
   private static double softmaxScale(ModelConfig c, int headDim) {
@@ -113,9 +110,16 @@ record LatentConfig(
     return correction / Math.sqrt(headDim);
   }
 
-  /** Returns whether a layer is a mixture of experts. */
-  boolean isMoe(int layer) {
-    return numExperts > 0 && layer >= firstKDenseReplace && layer % moeLayerFreq == 0;
+  /** Returns the feed-forward parts with their router. */
+  DecoderParts.FeedForward feedForward(RouterSpec router) {
+    return new DecoderParts.FeedForward(
+        intermediateSize,
+        moeIntermediateSize,
+        numExperts,
+        numSharedExperts,
+        firstKDenseReplace,
+        moeLayerFreq,
+        router);
   }
 
   /** Returns the width of a query head. */

@@ -1,6 +1,8 @@
 package dev.fathom.arch;
 
 import dev.fathom.checkpoint.RopeScaling;
+import dev.fathom.program.RopeLayout;
+import dev.fathom.program.RopeSpec;
 
 /**
  * Inverse frequencies of rotary embeddings, in float32 rounded from float64.
@@ -11,6 +13,43 @@ import dev.fathom.checkpoint.RopeScaling;
 final class RopeFrequencies {
 
   private RopeFrequencies() {}
+
+  /** Returns the rotary embedding of a configuration. */
+  static RopeSpec spec(int dim, double base, RopeScaling scaling, RopeLayout layout) {
+    return switch (scaling) {
+      case RopeScaling.None _ -> new RopeSpec(plain(dim, base), 1, layout);
+      case RopeScaling.Linear linear -> new RopeSpec(linear(dim, base, linear), 1, layout);
+      case RopeScaling.Llama3 llama3 -> new RopeSpec(llama3(dim, base, llama3), 1, layout);
+      case RopeScaling.Yarn yarn ->
+          new RopeSpec(yarn(dim, base, yarn), (float) amplitude(yarn), layout);
+    };
+  }
+
+  /** Returns the plain frequencies divided by the factor (arXiv 2306.15595). */
+  static float[] linear(int dim, double base, RopeScaling.Linear linear) {
+    float[] frequencies = new float[dim / 2];
+    for (int i = 0; i < frequencies.length; i++) {
+      frequencies[i] = (float) (Math.pow(base, -2.0 * i / dim) / linear.factor());
+    }
+    return frequencies;
+  }
+
+  /**
+   * Returns frequencies by their wavelength, as Llama 3.1 trained them: short ones are kept, long
+   * ones divided by the factor, those between blended.
+   */
+  static float[] llama3(int dim, double base, RopeScaling.Llama3 llama3) {
+    double lowFactor = llama3.lowFreqFactor();
+    double highFactor = llama3.highFreqFactor();
+    float[] frequencies = new float[dim / 2];
+    for (int i = 0; i < frequencies.length; i++) {
+      double plain = Math.pow(base, -2.0 * i / dim);
+      double turns = llama3.originalMaxPositions() * plain / (2 * Math.PI);
+      double kept = Math.clamp((turns - lowFactor) / (highFactor - lowFactor), 0.0, 1.0);
+      frequencies[i] = (float) ((1 - kept) * plain / llama3.factor() + kept * plain);
+    }
+    return frequencies;
+  }
 
   /** Returns base^(-2i/dim) for i below dim/2. */
   static float[] plain(int dim, double base) {
@@ -51,8 +90,17 @@ final class RopeFrequencies {
     return dim * Math.log(wavelengths) / (2 * Math.log(base));
   }
 
-  /** Returns the factor on sine and cosine. */
+  /**
+   * Returns the factor on sine and cosine: the given one, or that of mscale and mscale_all_dim, or
+   * 0.1 ln(factor) + 1; times {@code attn_factor} where the file has it, which the published
+   * R1-0528-Qwen3 means to cancel it and transformers ignores.
+   */
   static double amplitude(RopeScaling.Yarn yarn) {
+    Double factor = yarn.amplitudeFactor();
+    return (factor == null ? 1 : factor) * unscaledAmplitude(yarn);
+  }
+
+  private static double unscaledAmplitude(RopeScaling.Yarn yarn) {
     Double given = yarn.attentionFactor();
     if (given != null) {
       return given;

@@ -259,6 +259,37 @@ public sealed interface Op {
   }
 
   /**
+   * Attention with keys and values of each position in the cache, causal by position. Head h of the
+   * query reads key and value head h / (H / Hkv) (grouped-query attention, arXiv 2305.13245).
+   *
+   * @param result [T, H, D]
+   * @param query [T, H, D], already turned
+   * @param cache the cache of keys and values, already holding this step's tokens
+   * @param scale factor on the scores
+   */
+  record Attention(Value result, Value query, KvSpec.Full cache, float scale) implements Op {
+    @Override
+    public String kind() {
+      return "attention";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(query);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of();
+    }
+
+    /** Returns the number of query heads H. */
+    public int numHeads() {
+      return query.shape().dims().getFirst();
+    }
+  }
+
+  /**
    * Chooses experts: logits = input * weight^T in float32, then the rule of the spec.
    *
    * @param result [T, K] routing

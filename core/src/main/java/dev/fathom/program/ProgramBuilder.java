@@ -168,12 +168,38 @@ public final class ProgramBuilder {
     int vHeadDim = kvB.rows() / heads - qkNopeHeadDim;
     boolean splits = kvB.rows() % heads == 0 && vHeadDim > 0;
     Expect.that(op, splits, "kv_b rows = " + heads + " x (" + qkNopeHeadDim + " + v)", kvB);
-    boolean stored =
-        ops.stream().anyMatch(o -> o instanceof Op.StoreKv s && s.spec().equals(cache));
-    Expect.that(op, stored, "a storeKv before it", cache);
+    Expect.that(op, isStored(cache), "a storeKv before it", cache);
     Value result = newValue(ElementType.F32, Shape.tokens(heads, vHeadDim));
     return add(
         new Op.LatentAttention(result, query, kvB, cache, qkNopeHeadDim, (float) scale), result);
+  }
+
+  /**
+   * Grouped-query attention. See {@link Op.Attention}.
+   *
+   * @param query [T, H, D], H a multiple of the cache's heads
+   * @param cache stored before by {@link #storeKv}: keys, then values
+   * @param scale factor on the scores
+   * @return [T, H, D]
+   */
+  public Value attention(Value query, KvSpec.Full cache, double scale) {
+    String op = "attention";
+    Expect.f32(op, query);
+    Expect.that(op, query.shape().dims().size() == 2, "a query [T, H, D]", query.shape());
+    Expect.last(op, query, cache.headDim());
+    int heads = query.shape().dims().getFirst();
+    Expect.that(
+        op,
+        heads % cache.numKvHeads() == 0,
+        "a multiple of " + cache.numKvHeads() + " heads",
+        query.shape());
+    Expect.that(op, isStored(cache), "a storeKv before it", cache);
+    Value result = newValue(ElementType.F32, query.shape());
+    return add(new Op.Attention(result, query, cache, (float) scale), result);
+  }
+
+  private boolean isStored(KvSpec cache) {
+    return ops.stream().anyMatch(o -> o instanceof Op.StoreKv s && s.spec().equals(cache));
   }
 
   /** Chooses experts for each token with weight [E, C]. Returns [T, K] routing. */

@@ -88,6 +88,7 @@ public final class ProgramPrinter {
               + attention.qkNopeHeadDim()
               + ", scale="
               + attention.scale();
+      case Op.Attention attention -> attention.cache() + ", scale=" + attention.scale();
       case Op.Route route -> route.spec().toString();
       default -> "";
     };

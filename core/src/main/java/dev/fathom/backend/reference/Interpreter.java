@@ -97,6 +97,9 @@ final class Interpreter {
       case Op.LatentAttention attention ->
           new LatentAttention(attention, matrix(attention.kvB()), scratch, options.latentForm())
               .run(batch, kv, data(attention.query()), data(attention.result()));
+      case Op.Attention attention ->
+          Attention.run(
+              attention, batch, kv, data(attention.query()), data(attention.result()), scratch);
       case Op.Route route -> route(route);
       case Op.Moe moe -> moe(moe);
       case Op.SwiGlu swiGlu -> swiGlu(swiGlu);

@@ -1,0 +1,118 @@
+package dev.fathom.arch;
+
+import dev.fathom.moe.RouterSpec;
+import dev.fathom.program.Expert;
+import dev.fathom.program.ProgramBuilder;
+import dev.fathom.program.Value;
+import dev.fathom.program.WeightRef;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** What the layers of every pre-norm decoder share: norms, named linears, feed-forward parts. */
+final class DecoderParts {
+
+  /**
+   * Widths of the feed-forward parts and which layers mix experts.
+   *
+   * @param intermediateSize width of dense layers
+   * @param moeIntermediateSize width of one expert
+   * @param numExperts E, 0 where all layers are dense
+   * @param numSharedExperts experts that every token uses
+   * @param firstKDenseReplace leading dense layers
+   * @param moeLayerFreq every how many layers experts are mixed
+   * @param router how experts are chosen
+   */
+  record FeedForward(
+      int intermediateSize,
+      int moeIntermediateSize,
+      int numExperts,
+      int numSharedExperts,
+      int firstKDenseReplace,
+      int moeLayerFreq,
+      RouterSpec router) {
+
+    /** All layers dense. */
+    static FeedForward dense(int intermediateSize) {
+      return new FeedForward(
+          intermediateSize, 0, 0, 0, 0, 1, new RouterSpec.SoftmaxGreedy(1, 1, false, 1));
+    }
+
+    boolean isMoe(int layer) {
+      return numExperts > 0 && layer >= firstKDenseReplace && layer % moeLayerFreq == 0;
+    }
+  }
+
+  private final ProgramBuilder g;
+  private final Weights w;
+  private final int hiddenSize;
+  private final double rmsNormEps;
+  private final FeedForward ff;
+
+  DecoderParts(
+      ProgramBuilder g, Weights w, int hiddenSize, double rmsNormEps, FeedForward feedForward) {
+    this.g = g;
+    this.w = w;
+    this.hiddenSize = hiddenSize;
+    this.rmsNormEps = rmsNormEps;
+    this.ff = feedForward;
+  }
+
+  static String prefix(int layer) {
+    return "model.layers." + layer + ".";
+  }
+
+  WeightRef head(WeightRef embedding, boolean tied) {
+    return tied ? embedding : w.dense("lm_head.weight", embedding.rows(), hiddenSize);
+  }
+
+  Value norm(Value h, int layer, String name) {
+    WeightRef weight = w.vector(prefix(layer) + name + ".weight", hiddenSize);
+    return g.rmsNorm(h, weight, rmsNormEps);
+  }
+
+  Value linear(Value x, String name, int out, boolean withBias) {
+    WeightRef weight = w.linear(name + ".weight", out, x.shape().last());
+    @Nullable WeightRef bias = withBias ? w.vector(name + ".bias", out) : null;
+    return g.linear(x, weight, bias);
+  }
+
+  Value feedForward(Value x, int layer) {
+    String at = prefix(layer) + "mlp.";
+    if (!ff.isMoe(layer)) {
+      return mlp(x, at, ff.intermediateSize());
+    }
+    WeightRef gate = w.dense(at + "gate.weight", ff.numExperts(), hiddenSize);
+    @Nullable WeightRef bias =
+        ff.router().usesBias()
+            ? w.vector(at + "gate.e_score_correction_bias", ff.numExperts())
+            : null;
+    Value routing = g.route(x, gate, bias, ff.router());
+    Value routed = g.moe(x, routing, experts(at));
+    if (ff.numSharedExperts() == 0) {
+      return routed;
+    }
+    int width = ff.numSharedExperts() * ff.moeIntermediateSize();
+    return g.add(routed, mlp(x, at + "shared_experts.", width));
+  }
+
+  private List<Expert> experts(String at) {
+    List<Expert> experts = new ArrayList<>(ff.numExperts());
+    int width = ff.moeIntermediateSize();
+    for (int e = 0; e < ff.numExperts(); e++) {
+      String expert = at + "experts." + e + ".";
+      experts.add(
+          new Expert(
+              w.linear(expert + "gate_proj.weight", width, hiddenSize),
+              w.linear(expert + "up_proj.weight", width, hiddenSize),
+              w.linear(expert + "down_proj.weight", hiddenSize, width)));
+    }
+    return experts;
+  }
+
+  private Value mlp(Value x, String at, int width) {
+    Value gate = linear(x, at + "gate_proj", width, false);
+    Value up = linear(x, at + "up_proj", width, false);
+    return linear(g.swiGlu(gate, up), at + "down_proj", hiddenSize, false);
+  }
+}

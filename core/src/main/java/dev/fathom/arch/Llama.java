@@ -1,0 +1,36 @@
+package dev.fathom.arch;
+
+import dev.fathom.checkpoint.ModelConfig;
+import dev.fathom.program.Program;
+
+/**
+ * DeepSeek-LLM, Coder, Math, Prover-7B and R1-Distill-Llama: the Llama architecture (arXiv
+ * 2307.09288).
+ */
+public final class Llama implements Architecture {
+
+  Llama() {}
+
+  @Override
+  public String modelType() {
+    return "llama";
+  }
+
+  @Override
+  public int maxContextTokens(ModelConfig config) {
+    return GroupedQueryConfig.of(config).maxPositionEmbeddings();
+  }
+
+  @Override
+  public Program program(ModelConfig config, TensorCatalog catalog) {
+    return new GroupedQueryModel(
+            modelType(),
+            GroupedQueryConfig.of(config),
+            config.booleanAt("attention_bias", false)
+                ? GroupedQueryModel.Projections.BIAS
+                : GroupedQueryModel.Projections.PLAIN,
+            DecoderParts.FeedForward.dense(config.intAt("intermediate_size", 1, 1 << 20)),
+            new Weights(catalog))
+        .program();
+  }
+}
