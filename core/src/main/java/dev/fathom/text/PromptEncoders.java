@@ -93,7 +93,8 @@ public final class PromptEncoders {
     return named(family, tokenizer);
   }
 
-  private static @Nullable String recognise(String template) {
+  private static @Nullable String recognise(String source) {
+    String template = source.replace("\\n", "\n");
     boolean turns =
         template.contains(ControlTokens.USER) && template.contains(ControlTokens.ASSISTANT);
     boolean single = template.contains(ControlTokens.OUTPUT_BEGIN);
@@ -113,7 +114,7 @@ public final class PromptEncoders {
     if (!thinks || template.contains("```json")) {
       return null;
     }
-    if (template.contains("## Tools\\nYou have access to the following tools:\\n'")) {
+    if (template.contains("## Tools\nYou have access to the following tools:\n'")) {
       return "sample";
     }
     return template.contains("is_last_user") ? "deepseek-v3.1" : null;

@@ -1,0 +1,94 @@
+package dev.fathom.text;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.fathom.error.ErrorCode;
+import dev.fathom.error.TextException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class PromptEncodersTest {
+  private static final String TURNS = "<｜User｜> <｜Assistant｜> <｜tool▁output▁begin｜>";
+
+  @TempDir Path folder;
+
+  @Test
+  void theSampleAndV3AreRecognisedByTheirOwnTemplates() {
+    Tokenizers.file(folder, "sample.tokenizer_config.json", "tokenizer_config.json");
+    assertThat(PromptEncoders.forCheckpoint(folder, Tokenizers.sample()))
+        .isInstanceOf(SamplePrompt.class);
+    Tokenizers.file(folder, "deepseek-v3.tokenizer_config.json", "tokenizer_config.json");
+    assertThat(PromptEncoders.forCheckpoint(folder, Tokenizers.v3()).family())
+        .isEqualTo("deepseek-v3");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "'<｜tool▁outputs▁begin｜> ```json',deepseek-v3",
+    "'<｜tool▁outputs▁begin｜> </think> <｜Assistant｜><think>\\n',deepseek-r1",
+    "'<｜tool▁outputs▁begin｜> </think>',deepseek-r1-0528",
+    "'</think> is_last_user',deepseek-v3.1",
+    "'</think> ## Tools\\nYou have access to the following tools:\\n''',sample",
+  })
+  void familiesAreRecognisedByWhatTheirTemplatesSay(String features, String family) {
+    Tokenizer tokenizer = family.equals("sample") ? Tokenizers.sample() : Tokenizers.r1();
+    assertThat(PromptEncoders.forTemplate(TURNS + features, tokenizer).family()).isEqualTo(family);
+  }
+
+  @Test
+  void aTemplateFileTakesPrecedenceOverTheConfiguration() throws IOException {
+    Tokenizers.file(folder, "deepseek-v3.tokenizer_config.json", "tokenizer_config.json");
+    Files.writeString(folder.resolve("chat_template.jinja"), TURNS + "</think> is_last_user");
+    assertThat(PromptEncoders.forCheckpoint(folder, Tokenizers.r1()).family())
+        .isEqualTo("deepseek-v3.1");
+  }
+
+  @Test
+  void anUnknownTemplateIsRefusedWithTheListOfFamilies() {
+    assertThatThrownBy(
+            () -> PromptEncoders.forTemplate("{{ messages }}<|im_start|>", Tokenizers.v3()))
+        .isInstanceOfSatisfying(
+            TextException.class,
+            e -> {
+              assertThat(e.code()).isEqualTo(ErrorCode.PROMPT_FAMILY_UNKNOWN);
+              assertThat(e.fix())
+                  .contains("deepseek-v3.1")
+                  .contains("deepseek-r1-0528")
+                  .contains("sample");
+            });
+  }
+
+  @Test
+  void aFolderWithoutTemplateIsABaseModel() throws IOException {
+    assertThatThrownBy(() -> PromptEncoders.forCheckpoint(folder, Tokenizers.v3()))
+        .hasMessageStartingWith("FATHOM-3003")
+        .hasMessageContaining("no chat template");
+    Files.writeString(folder.resolve("tokenizer_config.json"), "{\"add_bos_token\": true}");
+    assertThatThrownBy(() -> PromptEncoders.forCheckpoint(folder, Tokenizers.v3()))
+        .hasMessageStartingWith("FATHOM-3003");
+    Files.writeString(folder.resolve("tokenizer_config.json"), "{\"add_bos_token\": true");
+    assertThatThrownBy(() -> PromptEncoders.forCheckpoint(folder, Tokenizers.v3()))
+        .hasMessageStartingWith("FATHOM-3000");
+  }
+
+  @Test
+  void anUnknownNameIsRefusedWithTheListOfFamilies() {
+    assertThatThrownBy(() -> PromptEncoders.named("chatml\n", Tokenizers.v3()))
+        .hasMessageStartingWith("FATHOM-3003 no prompt family is called \"chatml\\n\"")
+        .hasMessageContaining("deepseek-v3, deepseek-v3-original");
+  }
+
+  @Test
+  void everyNameOfTheListIsKnown() {
+    for (String family : PromptEncoders.FAMILIES) {
+      Tokenizer tokenizer = family.equals("sample") ? Tokenizers.sample() : Tokenizers.r1();
+      assertThat(PromptEncoders.named(family, tokenizer).family()).isEqualTo(family);
+    }
+  }
+}
