@@ -94,6 +94,10 @@ public enum ErrorCode {
 
   /** A checkpoint file could not be written. */
   WRITE_FAILED(1400, "Writing failed"),
+  /** The disk has less room than a checkpoint file needs. */
+  WRITE_NO_SPACE(1401, "Not enough disk space"),
+  /** The folder that a checkpoint is to be written to already holds weights. */
+  WRITE_FOLDER_IN_USE(1402, "Folder already holds weights"),
 
   /** The architecture named by config.json is not one this library knows. */
   UNKNOWN_ARCHITECTURE(2000, "Unknown architecture"),
