@@ -1,0 +1,19 @@
+package dev.fathom.backend.contract;
+
+/**
+ * Everything that a backend promises, to be extended by one class that names its provider:
+ *
+ * <pre>{@code
+ * class CpuContractTest extends BackendContract {
+ *   @Override
+ *   protected BackendProvider provider() {
+ *     return new CpuProvider();
+ *   }
+ * }
+ * }</pre>
+ *
+ * <p>Override {@code bitIdentical}, {@code toleranceFactor}, {@code latentForms}, {@code
+ * weightFormats}, {@code kvFormats} or {@code blockTokens} only where the backend documents less
+ * than the default.
+ */
+public abstract class BackendContract extends ExecutableContract {}

@@ -1,0 +1,277 @@
+package dev.fathom.backend.contract;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.fathom.backend.Adapter;
+import dev.fathom.backend.Backend;
+import dev.fathom.backend.Executable;
+import dev.fathom.backend.RowSampler;
+import dev.fathom.backend.SamplingRows;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.backend.StepHandle;
+import dev.fathom.backend.contract.Rig.Seq;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** Sampling, adapters, refusals, life and death of an executable. */
+abstract class ExecutableContract extends StepContract {
+
+  @Test
+  void aTokenMayBeWhatARowOfThePreviousStepSampled() {
+    int[] a = TinyModel.tokens(5, 1);
+    int[] b = TinyModel.tokens(6, 2);
+    try (Rig rig = rig();
+        Rig plain = rig()) {
+      int[] blocksA = {0, 1, 2};
+      int[] blocksB = {7, 8, 9};
+      Seq firstA = new Seq(blocksA, 0, a, 2, -1);
+      Seq firstB = Seq.last(blocksB, 0, b);
+      int[] one = rig.run(firstA, firstB).sampled();
+      assertThat(plain.run(firstA, firstB).sampled()).isEqualTo(one);
+      float[] got = rig.run(Seq.all(blocksB, 6, -3), Seq.all(blocksA, 5, -2, 4)).logits();
+      Rig.Result want = plain.run(Seq.all(blocksB, 6, one[2]), Seq.all(blocksA, 5, one[1], 4));
+      same("second step", got, want.logits());
+      int[] two = want.sampled();
+      float[] third = rig.run(Seq.all(blocksA, 7, -3), Seq.all(blocksB, 7, -1)).logits();
+      same(
+          "third step",
+          third,
+          plain.run(Seq.all(blocksA, 7, two[2]), Seq.all(blocksB, 7, two[0])).logits());
+    }
+  }
+
+  @Test
+  void aStepMayBeQueuedBeforeItsPredecessorIsRead() {
+    int[] a = TinyModel.tokens(5, 1);
+    int[] blocks = {0, 1, 2};
+    try (Rig rig = rig();
+        Rig plain = rig()) {
+      int sampled = plain.run(Seq.last(blocks, 0, a)).sampled()[0];
+      Rig.Result want = plain.run(Seq.last(blocks, 5, sampled));
+      float[] logits = want.logits();
+      Executable executable = rig.executable();
+      StepBatch first = executable.newBatch();
+      StepBatch second = executable.newBatch();
+      SamplingRows firstRows = new SamplingRows(64);
+      SamplingRows secondRows = new SamplingRows(64);
+      Rig.fill(first, firstRows, executable, List.of(), Seq.last(blocks, 0, a));
+      Rig.fill(second, secondRows, executable, List.of(), Seq.last(blocks, 5, -1));
+      StepHandle one = executable.submit(first, firstRows, Rig.sampler());
+      StepHandle two = executable.submit(second, secondRows, Rig.sampler());
+      one.await();
+      two.await();
+      Rig.Result got = new Rig.Result(two, 1);
+      same("queued", got.logits(), logits);
+      assertThat(got.sampled()).isEqualTo(want.sampled());
+    }
+  }
+
+  @Test
+  void theSamplerSeesACopyOfEachRowAndCanNotDisturbTheLogits() {
+    int[] a = TinyModel.tokens(5, 1);
+    float[] want = whole(a);
+    try (Rig rig = rig()) {
+      Executable executable = rig.executable();
+      StepBatch batch = executable.newBatch();
+      SamplingRows rows = new SamplingRows(64);
+      Rig.fill(batch, rows, executable, List.of(), Seq.all(new int[] {0, 1}, 0, a));
+      List<Integer> seen = new ArrayList<>();
+      RowSampler sampler =
+          (r, row, logits, offset, vocab, out) -> {
+            seen.add(row);
+            assertThat(r).isSameAs(rows);
+            assertThat(vocab).isEqualTo(TinyModel.VOCAB);
+            float[] copy = Arrays.copyOfRange(logits, offset, offset + vocab);
+            same("row " + row, copy, rows(want, row, row + 1));
+            Arrays.fill(logits, offset, offset + vocab, Float.NaN);
+            out.set(row, 30 - row, -1.5f - row);
+            out.addTop(row, 30 - row, -1.5f - row);
+            out.addTop(row, 7, -9);
+          };
+      StepHandle handle = executable.submit(batch, rows, sampler);
+      handle.await();
+      assertThat(seen).containsExactlyInAnyOrder(0, 1, 2, 3, 4);
+      same("logits", new Rig.Result(handle, 5).logits(), want);
+      for (int row = 0; row < 5; row++) {
+        assertThat(handle.sampled().token(row)).isEqualTo(30 - row);
+        assertThat(handle.sampled().logprob(row)).isEqualTo(-1.5f - row);
+        assertThat(handle.sampled().numTop(row)).isEqualTo(2);
+        assertThat(handle.sampled().topToken(row, 1)).isEqualTo(7);
+        assertThat(handle.sampled().topLogprob(row, 1)).isEqualTo(-9f);
+      }
+    }
+  }
+
+  @Test
+  void eachSequenceOfAStepHasItsOwnAdapterOrNone() {
+    int[] a = TinyModel.tokens(7, 1);
+    int[] b = TinyModel.tokens(4, 2);
+    Adapter red = TinyModel.adapter("red", 1, 50);
+    Adapter blue = TinyModel.adapter("blue", 4, 70);
+    try (Rig rig = rig()) {
+      assertThat(rig.executable().numAdapterSlots()).isGreaterThanOrEqualTo(2);
+      rig.executable().setAdapter(0, red);
+      rig.executable().setAdapter(1, blue);
+      float[] got =
+          rig.run(
+                  Seq.all(new int[] {0, 1}, 0, a).adapter(1),
+                  Seq.all(new int[] {2, 3}, 0, a),
+                  Seq.all(new int[] {4, 5}, 0, a).adapter(0),
+                  Seq.all(new int[] {6, 7}, 0, b).adapter(1))
+              .logits();
+      near("blue", rows(got, 0, 7), merged(blue, a));
+      same("none", rows(got, 7, 14), whole(a));
+      near("red", rows(got, 14, 21), merged(red, a));
+      near("blue b", rows(got, 21, 25), merged(blue, b));
+      float[] alone = rig.run(Seq.all(new int[] {9, 8}, 0, a).adapter(1)).logits();
+      same("blue alone", alone, rows(got, 0, 7));
+    }
+  }
+
+  @Test
+  void anAdapterSlotCanBeReplacedAndCleared() {
+    int[] a = TinyModel.tokens(7, 1);
+    Adapter red = TinyModel.adapter("red", 2, 50);
+    Adapter blue = TinyModel.adapter("blue", 3, 70);
+    try (Rig rig = rig()) {
+      Seq sequence = Seq.all(new int[] {0, 1}, 0, a).adapter(1);
+      rig.executable().setAdapter(1, red);
+      near("red", rig.run(sequence).logits(), merged(red, a));
+      rig.executable().setAdapter(1, blue);
+      near("blue", rig.run(sequence).logits(), merged(blue, a));
+      rig.executable().setAdapter(1, null);
+      same("cleared", rig.run(sequence).logits(), whole(a));
+    }
+  }
+
+  private void near(String what, float[] got, float[] want) {
+    Near.ofLargest(what, got, Formulas.widen(want), tolerance(2e-5));
+  }
+
+  /** Logits of the model whose weights were changed as the adapter says. */
+  private float[] merged(Adapter adapter, int[] tokens) {
+    TinyModel changed = new TinyModel(adapter.deltas());
+    try (Rig rig = new Rig(provider(), changed.program, changed.weights, new Capacities())) {
+      return rig.run(Seq.all(rig.blocksFor(tokens.length), 0, tokens)).logits();
+    }
+  }
+
+  @Test
+  void aStepThatIsRefusedSaysWhyAndLeavesTheExecutableAsItWas() {
+    int[] a = TinyModel.tokens(6, 1);
+    int[] blocks = {3, 4};
+    float[] want = whole(a);
+    try (Rig rig = rig()) {
+      int sampled = rig.run(Seq.last(blocks, 0, part(a, 0, 4))).sampled()[0];
+      refused(
+          rig,
+          "must be 1 <= max(1, wanted) <= tokens: wanted=2 tokens=1",
+          new Seq(blocks, 4, new int[] {1}, 2, -1));
+      refused(rig, "must have a block for position 8: blocks=2 of 4", Seq.last(blocks, 8, 1));
+      refused(rig, "must be 0 <= block < 40: block=40", Seq.last(new int[] {3, 40}, 4, 1));
+      refused(
+          rig,
+          "must be a token below 37 or a row of the previous step: 37",
+          Seq.last(blocks, 4, 37));
+      refused(
+          rig,
+          "must be a token below 37 or a row of the previous step: -2",
+          Seq.last(blocks, 4, -2));
+      same("after", rig.run(Seq.all(blocks, 4, a[4], a[5])).logits(), rows(want, 4, 6));
+      rig.run(Seq.last(blocks, 0, part(a, 0, 4)));
+      float[] next = rig.run(Seq.all(blocks, 4, -1)).logits();
+      int[] explicit = Arrays.copyOf(a, 5);
+      explicit[4] = sampled;
+      same("sampled", next, rows(whole(explicit), 4, 5));
+    }
+  }
+
+  private static void refused(Rig rig, String message, Seq sequence) {
+    assertThatThrownBy(() -> rig.run(sequence))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+  }
+
+  @Test
+  void aStepNeedsSamplingParametersForEachRow() {
+    try (Rig rig = rig()) {
+      Executable executable = rig.executable();
+      StepBatch batch = executable.newBatch();
+      SamplingRows rows = new SamplingRows(8);
+      Rig.fill(batch, rows, executable, List.of(), Seq.all(new int[] {0}, 0, 1, 2));
+      rows.clear();
+      rows.addGreedy();
+      assertThatThrownBy(() -> executable.submit(batch, rows, Rig.sampler()))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("must equal the wanted rows 2: sampling rows=1");
+    }
+  }
+
+  @Test
+  void anOutputThatWasNotCompiledIsRefused() {
+    try (Rig rig = rig(new Capacities().outputs("hidden.1"))) {
+      Rig.Result step = rig.run(Seq.last(new int[] {0}, 0, 1));
+      assertThat(step.output("hidden.1")).hasSize(TinyModel.HIDDEN);
+      for (String name : List.of("hidden.2", "nothing")) {
+        assertThatThrownBy(() -> step.output(name))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("output: expected one of [hidden.1], got " + name);
+      }
+    }
+  }
+
+  @Test
+  void theSameStepGivesTheSameBitsAgain() {
+    int[] a = TinyModel.tokens(20, 1);
+    try (Rig rig = rig()) {
+      int[] blocks = rig.blocksFor(20);
+      float[] first = rig.run(Seq.all(blocks, 0, a)).logits();
+      for (int i = 0; i < 20; i++) {
+        same("again", rig.run(Seq.all(blocks, 0, a)).logits(), first);
+      }
+    }
+  }
+
+  @Test
+  void theNumberOfThreadsDoesNotChangeABit() {
+    int[] a = TinyModel.tokens(20, 1);
+    float[] want = whole(a);
+    for (int threads : new int[] {1, 2, 5}) {
+      try (Rig rig = new Rig(provider(), threads, model.program, model.weights, new Capacities())) {
+        float[] got = rig.run(Seq.all(rig.blocksFor(20), 0, a)).logits();
+        same("threads=" + threads, got, want);
+      }
+    }
+  }
+
+  @Test
+  void closingTwiceIsHarmlessAndAClosedExecutableRefusesSteps() {
+    Rig rig = rig();
+    rig.run(Seq.last(new int[] {0}, 0, 1));
+    rig.close();
+    rig.close();
+    assertThatThrownBy(() -> rig.run(Seq.last(new int[] {0}, 0, 1)))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("executable: expected an open one, got a closed one");
+  }
+
+  @Test
+  void theProviderKnowsItsNameAndWhetherItCanRun() {
+    assertThat(provider().name()).isNotBlank();
+    assertThat(provider().probe().available()).as(provider().probe().reason()).isTrue();
+    assertThat(provider().probe()).isEqualTo(provider().probe());
+    try (Backend backend = provider().create(1)) {
+      assertThat(backend.name()).isEqualTo(provider().name());
+      assertThat(backend.description()).isNotBlank();
+      for (int blockTokens : blockTokens()) {
+        assertThat(backend.supportsBlockTokens(blockTokens)).isTrue();
+      }
+      assertThat(backend.supportsBlockTokens(0)).isFalse();
+      TinyModel model = new TinyModel();
+      assertThat(backend.scratchBytes(model.program, new Capacities().options())).isPositive();
+    }
+  }
+}
