@@ -60,8 +60,11 @@ final class CallBlock {
   /** Reads the start of the pending text. */
   Step next(StringBuilder pending, boolean last) {
     int from = inStrayText ? 0 : whiteSpace(pending);
+    if (from >= MAX_CALL_LEN) {
+      return giveUp(pending, MAX_CALL_LEN);
+    }
     if (from == pending.length() && !last) {
-      return from < MAX_CALL_LEN ? WAIT : giveUp(pending, MAX_CALL_LEN);
+      return WAIT;
     }
     if (startsWith(pending, from, CALL_BEGIN)) {
       return call(pending, from, last);
