@@ -14,6 +14,7 @@ public final class Architectures {
           new DeepSeekMoe(),
           new DeepSeekV2(),
           new DeepSeekV3(),
+          new DeepSeekV32(),
           new Llama(),
           new Qwen2(),
           new Qwen3());

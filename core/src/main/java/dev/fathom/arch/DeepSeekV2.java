@@ -29,7 +29,7 @@ public final class DeepSeekV2 implements Architecture {
       throw config.broken("use_mla", "must be true: models without latent attention are not read");
     }
     LatentConfig c = LatentConfig.of(config);
-    return new LatentModel(modelType(), c, router(config, c), new Weights(catalog)).program();
+    return new LatentModel(modelType(), c, router(config, c), null, new Weights(catalog)).program();
   }
 
   private static RouterSpec router(ModelConfig config, LatentConfig c) {

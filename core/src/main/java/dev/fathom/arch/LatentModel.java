@@ -6,6 +6,7 @@ import dev.fathom.program.Program;
 import dev.fathom.program.ProgramBuilder;
 import dev.fathom.program.Value;
 import dev.fathom.program.WeightRef;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A decoder with multi-head latent attention and mixtures of experts (DeepSeek-V2, arXiv
@@ -21,12 +22,19 @@ final class LatentModel {
   private final LatentConfig c;
   private final Weights w;
   private final DecoderParts parts;
+  private final @Nullable LightningIndexer indexer;
 
-  LatentModel(String name, LatentConfig c, RouterSpec router, Weights w) {
+  LatentModel(
+      String name,
+      LatentConfig c,
+      RouterSpec router,
+      LightningIndexer.@Nullable Config index,
+      Weights w) {
     this.g = new ProgramBuilder(name);
     this.c = c;
     this.w = w;
     this.parts = new DecoderParts(g, w, c.hiddenSize(), c.rmsNormEps(), c.feedForward(router));
+    this.indexer = index == null ? null : new LightningIndexer(g, w, parts, c, index);
   }
 
   Program program() {
@@ -49,7 +57,10 @@ final class LatentModel {
     int rope = c.qkRopeHeadDim();
     KvSpec.Latent cache = new KvSpec.Latent(layer, rank, rope);
 
-    Value query = g.reshape(query(x, at), c.numHeads(), c.qkHeadDim());
+    Value queryLatent = queryLatent(x, at);
+    String queryName = c.qLoraRank() == 0 ? "q_proj" : "q_b_proj";
+    Value query = parts.linear(queryLatent, at + queryName, c.numHeads() * c.qkHeadDim(), false);
+    query = g.reshape(query, c.numHeads(), c.qkHeadDim());
     query = g.rope(query, c.rope(), c.qkNopeHeadDim());
 
     Value a = parts.linear(x, at + "kv_a_proj_with_mqa", rank + rope, c.attentionBias());
@@ -58,20 +69,22 @@ final class LatentModel {
     Value key = g.rope(g.slice(a, rank, rank + rope), c.rope(), 0);
     g.storeKv(cache, latent, key);
 
+    Value selection = indexer == null ? null : indexer.select(x, queryLatent, layer);
     int kvRows = c.numHeads() * (c.qkNopeHeadDim() + c.vHeadDim());
     WeightRef kvB = w.linear(at + "kv_b_proj.weight", kvRows, rank);
-    Value heads = g.latentAttention(query, kvB, cache, c.qkNopeHeadDim(), c.softmaxScale());
+    Value heads =
+        g.latentAttention(query, kvB, cache, c.qkNopeHeadDim(), c.softmaxScale(), selection);
     Value flat = g.reshape(heads, c.numHeads() * c.vHeadDim());
     return parts.linear(flat, at + "o_proj", c.hiddenSize(), c.attentionBias());
   }
 
-  private Value query(Value x, String at) {
-    int width = c.numHeads() * c.qkHeadDim();
+  /** What queries are projected from: the normalised latent, or the input where there is none. */
+  private Value queryLatent(Value x, String at) {
     if (c.qLoraRank() == 0) {
-      return parts.linear(x, at + "q_proj", width, false);
+      return x;
     }
     Value a = parts.linear(x, at + "q_a_proj", c.qLoraRank(), c.attentionBias());
     WeightRef weight = w.vector(at + "q_a_layernorm.weight", c.qLoraRank());
-    return parts.linear(g.rmsNorm(a, weight, LATENT_NORM_EPS), at + "q_b_proj", width, false);
+    return g.rmsNorm(a, weight, LATENT_NORM_EPS);
   }
 }

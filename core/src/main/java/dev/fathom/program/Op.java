@@ -228,9 +228,16 @@ public sealed interface Op {
    * @param cache the latent cache, already holding this step's tokens
    * @param qkNopeHeadDim elements of a query head without position
    * @param scale factor on the scores
+   * @param selection [T, k] positions that a token attends to, -1 for none, or null for all
    */
   record LatentAttention(
-      Value result, Value query, WeightRef kvB, KvSpec.Latent cache, int qkNopeHeadDim, float scale)
+      Value result,
+      Value query,
+      WeightRef kvB,
+      KvSpec.Latent cache,
+      int qkNopeHeadDim,
+      float scale,
+      @Nullable Value selection)
       implements Op {
     @Override
     public String kind() {
@@ -239,7 +246,7 @@ public sealed interface Op {
 
     @Override
     public List<Value> operands() {
-      return List.of(query);
+      return selection == null ? List.of(query) : List.of(query, selection);
     }
 
     @Override
@@ -286,6 +293,63 @@ public sealed interface Op {
     /** Returns the number of query heads H. */
     public int numHeads() {
       return query.shape().dims().getFirst();
+    }
+  }
+
+  /**
+   * The lightning indexer (DeepSeek-V3.2): scores every earlier position s of the sequence by scale
+   * * sum over heads of weight_h * max(0, query_h . key_s) and keeps the best k, ties lowest
+   * position first.
+   *
+   * @param result [T, k] i32 positions in ascending order, then -1
+   * @param query [T, H, D], already turned
+   * @param headWeights [T, H], of any sign
+   * @param cache the index keys, already holding this step's tokens
+   * @param scale factor on the scores, positive
+   */
+  record TopKIndex(
+      Value result, Value query, Value headWeights, KvSpec.IndexerKeys cache, float scale)
+      implements Op {
+    @Override
+    public String kind() {
+      return "topKIndex";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(query, headWeights);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of();
+    }
+  }
+
+  /**
+   * Layer norm over the last axis: (in - mean) / sqrt(variance + eps) * weight + bias.
+   *
+   * @param result the shape of input
+   * @param input [.., C]
+   * @param weight [C]
+   * @param bias [C]
+   * @param eps added to the variance
+   */
+  record LayerNorm(Value result, Value input, WeightRef weight, WeightRef bias, float eps)
+      implements Op {
+    @Override
+    public String kind() {
+      return "layerNorm";
+    }
+
+    @Override
+    public List<Value> operands() {
+      return List.of(input);
+    }
+
+    @Override
+    public List<WeightRef> weights() {
+      return List.of(weight, bias);
     }
   }
 

@@ -157,6 +157,19 @@ public final class ProgramBuilder {
    */
   public Value latentAttention(
       Value query, WeightRef kvB, KvSpec.Latent cache, int qkNopeHeadDim, double scale) {
+    return latentAttention(query, kvB, cache, qkNopeHeadDim, scale, null);
+  }
+
+  /**
+   * Multi-head latent attention to the positions of a selection [T, k], or to all if it is null.
+   */
+  public Value latentAttention(
+      Value query,
+      WeightRef kvB,
+      KvSpec.Latent cache,
+      int qkNopeHeadDim,
+      double scale,
+      @Nullable Value selection) {
     String op = "latentAttention";
     Expect.f32(op, query);
     Expect.that(op, query.shape().dims().size() == 2, "a query [T, H, D]", query.shape());
@@ -169,9 +182,14 @@ public final class ProgramBuilder {
     boolean splits = kvB.rows() % heads == 0 && vHeadDim > 0;
     Expect.that(op, splits, "kv_b rows = " + heads + " x (" + qkNopeHeadDim + " + v)", kvB);
     Expect.that(op, isStored(cache), "a storeKv before it", cache);
+    if (selection != null) {
+      Expect.that(
+          op, selection.type() == ElementType.I32, "a selection of type I32", selection.type());
+    }
     Value result = newValue(ElementType.F32, Shape.tokens(heads, vHeadDim));
     return add(
-        new Op.LatentAttention(result, query, kvB, cache, qkNopeHeadDim, (float) scale), result);
+        new Op.LatentAttention(result, query, kvB, cache, qkNopeHeadDim, (float) scale, selection),
+        result);
   }
 
   /**
@@ -200,6 +218,40 @@ public final class ProgramBuilder {
 
   private boolean isStored(KvSpec cache) {
     return ops.stream().anyMatch(o -> o instanceof Op.StoreKv s && s.spec().equals(cache));
+  }
+
+  /**
+   * Scores earlier positions and keeps the best k. See {@link Op.TopKIndex}.
+   *
+   * @param query [T, H, D]
+   * @param headWeights [T, H]
+   * @param cache stored before by {@link #storeKv}
+   * @param scale factor on the scores, positive
+   * @param k positions kept
+   * @return [T, k] i32
+   */
+  public Value topKIndex(
+      Value query, Value headWeights, KvSpec.IndexerKeys cache, double scale, int k) {
+    String op = "topKIndex";
+    Expect.f32(op, query);
+    Expect.f32(op, headWeights);
+    Expect.that(op, query.shape().dims().size() == 2, "a query [T, H, D]", query.shape());
+    Expect.last(op, query, cache.indexHeadDim());
+    Expect.last(op, headWeights, query.shape().dims().getFirst());
+    Expect.that(op, isStored(cache), "a storeKv before it", cache);
+    Expect.that(op, scale > 0, "a positive scale", scale);
+    Value result = newValue(ElementType.I32, Shape.tokens(k));
+    return add(new Op.TopKIndex(result, query, headWeights, cache, (float) scale), result);
+  }
+
+  /** Layer norm over the last axis with weight and bias [C]. Returns the input's shape. */
+  public Value layerNorm(Value input, WeightRef weight, WeightRef bias, double eps) {
+    Expect.f32("layerNorm", input);
+    Expect.vector("layerNorm", weight, input.shape().last());
+    Expect.vector("layerNorm", bias, input.shape().last());
+    Expect.that("layerNorm", eps > 0 && eps < 1, "eps in (0, 1)", eps);
+    Value result = newValue(ElementType.F32, input.shape());
+    return add(new Op.LayerNorm(result, input, weight, bias, (float) eps), result);
   }
 
   /** Chooses experts for each token with weight [E, C]. Returns [T, K] routing. */

@@ -88,6 +88,8 @@ public final class ProgramPrinter {
               + attention.qkNopeHeadDim()
               + ", scale="
               + attention.scale();
+      case Op.TopKIndex index -> index.cache() + ", scale=" + index.scale();
+      case Op.LayerNorm norm -> "eps=" + norm.eps();
       case Op.Attention attention -> attention.cache() + ", scale=" + attention.scale();
       case Op.Route route -> route.spec().toString();
       default -> "";

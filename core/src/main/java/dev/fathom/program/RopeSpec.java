@@ -46,6 +46,11 @@ public final class RopeSpec {
     return amplitude;
   }
 
+  /** Returns the same frequencies under another layout. */
+  public RopeSpec withLayout(RopeLayout other) {
+    return new RopeSpec(inverseFrequencies, amplitude, other);
+  }
+
   /** Returns which elements form a pair. */
   public RopeLayout layout() {
     return layout;

@@ -9,7 +9,7 @@ import java.util.Map;
  * Sorts the layers of a model into groups that share block tables.
  *
  * <p>Layers of the same kind need the same tokens for the same time, so one table serves them all.
- * Today there are two kinds: latent and full. Threads: stateless.
+ * Kinds: latent, full, indexer keys. Threads: stateless.
  */
 public final class KvGroups {
   private KvGroups() {}
@@ -34,13 +34,15 @@ public final class KvGroups {
 
   private enum Kind {
     LATENT,
-    FULL
+    FULL,
+    INDEXER_KEYS
   }
 
   private static Kind kind(KvSpec spec) {
     return switch (spec) {
       case KvSpec.Latent latent -> Kind.LATENT;
       case KvSpec.Full full -> Kind.FULL;
+      case KvSpec.IndexerKeys keys -> Kind.INDEXER_KEYS;
     };
   }
 }

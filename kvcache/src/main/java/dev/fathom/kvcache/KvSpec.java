@@ -80,4 +80,34 @@ public sealed interface KvSpec {
       return 2 * numKvHeads * headDim;
     }
   }
+
+  /**
+   * Sparse attention: the key by which the lightning indexer finds a token (DeepSeek-V3.2).
+   *
+   * <pre>
+   *   element  0                D
+   *            +----------------+
+   *            | index key [D]  |
+   *            +----------------+
+   * </pre>
+   *
+   * @param layer index of the layer
+   * @param indexHeadDim D, at least 1
+   */
+  record IndexerKeys(int layer, int indexHeadDim) implements KvSpec {
+    /**
+     * Checks the sizes.
+     *
+     * @throws IllegalArgumentException if one is too small
+     */
+    public IndexerKeys {
+      Checks.atLeast(0, "layer", layer);
+      Checks.atLeast(1, "indexHeadDim", indexHeadDim);
+    }
+
+    @Override
+    public int elementsPerToken() {
+      return indexHeadDim;
+    }
+  }
 }

@@ -20,6 +20,24 @@ final class Elementwise {
     }
   }
 
+  /** out = (in - mean) / sqrt(variance + eps) * weight + bias over len elements. */
+  static void layerNorm(
+      float[] in, int off, float[] weight, float[] bias, int len, float eps, float[] out) {
+    double sum = 0;
+    for (int i = 0; i < len; i++) {
+      sum += in[off + i];
+    }
+    double mean = sum / len;
+    double squares = 0;
+    for (int i = 0; i < len; i++) {
+      squares += (in[off + i] - mean) * (in[off + i] - mean);
+    }
+    double inverse = 1.0 / Math.sqrt(squares / len + eps);
+    for (int i = 0; i < len; i++) {
+      out[off + i] = (float) ((in[off + i] - mean) * inverse) * weight[i] + bias[i];
+    }
+  }
+
   /** Returns x * sigmoid(x) * up. */
   static float swiGlu(float x, float up) {
     return (float) (x / (1.0 + Math.exp(-x))) * up;

@@ -36,7 +36,7 @@ final class Interpreter {
   private final @Nullable Adapter[] adapters;
   private final ScratchPlan plan;
   private final float[][] slots;
-  private final int[][] expertIds;
+  private final int[][] ints;
   private final Scratch scratch;
   private final ExpertPlan expertPlan = new ExpertPlan();
   private final Map<String, float[]> vectors = new HashMap<>();
@@ -56,7 +56,7 @@ final class Interpreter {
     this.adapters = adapters;
     this.plan = new ScratchPlan(program, options.outputs());
     this.slots = new float[plan.slots().size()][];
-    this.expertIds = new int[plan.slots().size()][];
+    this.ints = new int[plan.slots().size()][];
     this.scratch = new Scratch(program, options);
     this.tokens = new int[options.maxTokens()];
     this.batch = new StepBatch(options, kv.numGroups());
@@ -68,8 +68,10 @@ final class Interpreter {
       ScratchPlan.Slot slot = plan.slots().get(i);
       int rows = slot.lead() == Lead.TOKENS ? options.maxTokens() : options.maxRows();
       int elements = Math.multiplyExact(rows, slot.width());
-      slots[i] = new float[elements];
-      expertIds[i] = new int[slot.type() == ElementType.ROUTING ? elements : 0];
+      boolean floats = slot.type() != ElementType.I32;
+      boolean integers = slot.type() != ElementType.F32;
+      slots[i] = new float[floats ? elements : 0];
+      ints[i] = new int[integers ? elements : 0];
     }
   }
 
@@ -94,9 +96,9 @@ final class Interpreter {
       case Op.Reshape _ -> {}
       case Op.Rope rope -> rope(rope);
       case Op.StoreKv store -> storeKv(store);
-      case Op.LatentAttention attention ->
-          new LatentAttention(attention, matrix(attention.kvB()), scratch, options.latentForm())
-              .run(batch, kv, data(attention.query()), data(attention.result()));
+      case Op.LatentAttention attention -> latentAttention(attention);
+      case Op.TopKIndex index -> topKIndex(index);
+      case Op.LayerNorm norm -> layerNorm(norm);
       case Op.Attention attention ->
           Attention.run(
               attention, batch, kv, data(attention.query()), data(attention.result()), scratch);
@@ -207,6 +209,28 @@ final class Interpreter {
     }
   }
 
+  private void latentAttention(Op.LatentAttention op) {
+    Value selection = op.selection();
+    int[] selected = selection == null ? null : ints[plan.slotOf(selection)];
+    new LatentAttention(op, matrix(op.kvB()), scratch, options.latentForm())
+        .run(batch, kv, data(op.query()), selected, data(op.result()));
+  }
+
+  private void topKIndex(Op.TopKIndex op) {
+    int[] out = ints[plan.slotOf(op.result())];
+    TopKIndex.run(op, batch, kv, data(op.query()), data(op.headWeights()), out, scratch);
+  }
+
+  private void layerNorm(Op.LayerNorm op) {
+    int len = op.weight().cols();
+    float[] weight = vector(op.weight());
+    float[] bias = vector(op.bias());
+    for (int i = 0; i < vectors(op.input()); i++) {
+      Elementwise.layerNorm(
+          data(op.input()), i * len, weight, bias, len, op.eps(), data(op.result()));
+    }
+  }
+
   private void route(Op.Route op) {
     int experts = op.spec().numExperts();
     int topK = op.spec().topK();
@@ -218,7 +242,7 @@ final class Interpreter {
     int slot = plan.slotOf(op.result());
     for (int t = 0; t < batch.numTokens(); t++) {
       Projection.vector(data(op.input()), t * gate.cols(), gate, scores, 0, scratch.row);
-      Router.route(op.spec(), scores, 0, bias, expertIds[slot], slots[slot], t * topK, chosen);
+      Router.route(op.spec(), scores, 0, bias, ints[slot], slots[slot], t * topK, chosen);
     }
   }
 
@@ -229,7 +253,7 @@ final class Interpreter {
     int slot = plan.slotOf(op.routing());
     int topK = op.routing().shape().last();
     List<Expert> experts = op.experts();
-    expertPlan.build(batch.numTokens(), topK, expertIds[slot], experts.size());
+    expertPlan.build(batch.numTokens(), topK, ints[slot], experts.size());
     for (int e = 0; e < experts.size(); e++) {
       if (expertPlan.count(e) > 0) {
         activate(experts.get(e), e, data(op.input()));

@@ -3,7 +3,9 @@ package dev.fathom.backend.reference;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.program.Op;
+import dev.fathom.program.Value;
 import dev.fathom.quant.WeightMatrix;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Multi-head latent attention (DeepSeek-V2, section 2.1), absorbed and expanded.
@@ -35,8 +37,8 @@ final class LatentAttention {
     this.heads = op.numHeads();
   }
 
-  /** Computes all tokens of a step. */
-  void run(StepBatch batch, PagedKv kv, float[] query, float[] out) {
+  /** Computes all tokens of a step; selected is [T, k] positions, or null for all. */
+  void run(StepBatch batch, PagedKv kv, float[] query, int @Nullable [] selected, float[] out) {
     for (int s = 0; s < batch.numSequences(); s++) {
       int end = batch.firstToken(s + 1);
       int len = batch.position(end - 1) + 1;
@@ -47,15 +49,33 @@ final class LatentAttention {
           expand(len);
         }
         for (int t = batch.firstToken(s); t < end; t++) {
-          head(
-              query,
-              (t * heads + h) * (nope + rope),
-              batch.position(t),
-              out,
-              (t * heads + h) * vDim);
+          int n = attend(selected, t, batch.position(t) + 1);
+          head(query, (t * heads + h) * (nope + rope), n, out, (t * heads + h) * vDim);
         }
       }
     }
+  }
+
+  /** Lists the positions that a token attends to and returns their number. */
+  private int attend(int @Nullable [] selected, int t, int len) {
+    int[] attended = scratch.attended;
+    if (selected == null) {
+      for (int s = 0; s < len; s++) {
+        attended[s] = s;
+      }
+      return len;
+    }
+    int k = width(op.selection());
+    int n = 0;
+    while (n < k && selected[t * k + n] >= 0) {
+      attended[n] = selected[t * k + n];
+      n++;
+    }
+    return n;
+  }
+
+  private static int width(@Nullable Value selection) {
+    return selection == null ? 0 : selection.shape().last();
   }
 
   private void decodeHead(int h) {
@@ -74,65 +94,67 @@ final class LatentAttention {
     }
   }
 
-  private void head(float[] query, int q, int position, float[] out, int o) {
-    int len = position + 1;
+  private void head(float[] query, int q, int n, float[] out, int o) {
     if (form == LatentForm.EXPANDED) {
-      scoreExpanded(query, q, len);
-      Elementwise.softmax(scratch.scores, len);
-      mixExpanded(len, out, o);
+      scoreExpanded(query, q, n);
+      Elementwise.softmax(scratch.scores, n);
+      mixExpanded(n, out, o);
     } else {
-      scoreAbsorbed(query, q, len);
-      Elementwise.softmax(scratch.scores, len);
-      mixAbsorbed(len, out, o);
+      scoreAbsorbed(query, q, n);
+      Elementwise.softmax(scratch.scores, n);
+      mixAbsorbed(n, out, o);
     }
   }
 
-  private void scoreAbsorbed(float[] query, int q, int len) {
-    weightedRows(query, q, nope, scratch.headRows, 0, rank, scratch.latent);
-    for (int s = 0; s < len; s++) {
-      int at = s * (rank + rope);
+  private void scoreAbsorbed(float[] query, int q, int n) {
+    for (int j = 0; j < rank; j++) {
+      double sum = 0;
+      for (int i = 0; i < nope; i++) {
+        sum += (double) query[q + i] * scratch.headRows[i * rank + j];
+      }
+      scratch.latent[j] = (float) sum;
+    }
+    for (int i = 0; i < n; i++) {
+      int at = scratch.attended[i] * (rank + rope);
       float content = Dot.of(scratch.latent, 0, scratch.cache, at, rank);
       float place = Dot.of(query, q + nope, scratch.cache, at + rank, rope);
-      scratch.scores[s] = (content + place) * op.scale();
+      scratch.scores[i] = (content + place) * op.scale();
     }
   }
 
-  private void mixAbsorbed(int len, float[] out, int o) {
-    weightedRows(scratch.scores, 0, len, scratch.cache, 0, rank + rope, scratch.latent);
+  private void mixAbsorbed(int n, float[] out, int o) {
+    for (int j = 0; j < rank; j++) {
+      double sum = 0;
+      for (int i = 0; i < n; i++) {
+        int at = scratch.attended[i] * (rank + rope);
+        sum += (double) scratch.scores[i] * scratch.cache[at + j];
+      }
+      scratch.latent[j] = (float) sum;
+    }
     for (int r = 0; r < vDim; r++) {
       out[o + r] = Dot.of(scratch.latent, 0, scratch.headRows, (nope + r) * rank, rank);
     }
   }
 
-  private void scoreExpanded(float[] query, int q, int len) {
+  private void scoreExpanded(float[] query, int q, int n) {
     int width = nope + vDim;
-    for (int s = 0; s < len; s++) {
+    for (int i = 0; i < n; i++) {
+      int s = scratch.attended[i];
       float content = Dot.of(query, q, scratch.expanded, s * width, nope);
       float place = Dot.of(query, q + nope, scratch.cache, s * (rank + rope) + rank, rope);
-      scratch.scores[s] = (content + place) * op.scale();
+      scratch.scores[i] = (content + place) * op.scale();
     }
   }
 
-  private void mixExpanded(int len, float[] out, int o) {
+  private void mixExpanded(int n, float[] out, int o) {
     int width = nope + vDim;
     for (int r = 0; r < vDim; r++) {
       double sum = 0;
-      for (int s = 0; s < len; s++) {
-        sum += (double) scratch.scores[s] * scratch.expanded[s * width + nope + r];
+      for (int i = 0; i < n; i++) {
+        int at = scratch.attended[i] * width + nope + r;
+        sum += (double) scratch.scores[i] * scratch.expanded[at];
       }
       out[o + r] = (float) sum;
-    }
-  }
-
-  /** target[j] = sum over i of weights[off + i] * rows[rowsOff + i * stride + j], j below rank. */
-  private void weightedRows(
-      float[] weights, int off, int n, float[] rows, int rowsOff, int stride, float[] target) {
-    for (int j = 0; j < rank; j++) {
-      double sum = 0;
-      for (int i = 0; i < n; i++) {
-        sum += (double) weights[off + i] * rows[rowsOff + i * stride + j];
-      }
-      target[j] = (float) sum;
     }
   }
 }

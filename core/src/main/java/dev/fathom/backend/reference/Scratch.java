@@ -15,8 +15,11 @@ final class Scratch {
   /** The cache of one sequence and layer as float32: [positions, elements a token]. */
   final float[] cache;
 
-  /** Scores of one head over all positions. */
+  /** Scores of one head, one for each attended position. */
   final float[] scores;
+
+  /** Positions that one token attends to. */
+  final int[] attended;
 
   /** Rows of kv_b that belong to one head: [nope + v, L]. */
   final float[] headRows;
@@ -40,6 +43,7 @@ final class Scratch {
     row = new float[s.row];
     cache = new float[s.cache];
     scores = new float[s.positions];
+    attended = new int[s.positions];
     headRows = new float[s.headRows];
     expanded = new float[s.expanded];
     latent = new float[s.latent];
@@ -54,7 +58,7 @@ final class Scratch {
         * (0L
             + s.row
             + s.cache
-            + s.positions
+            + 2L * s.positions
             + s.headRows
             + s.expanded
             + s.latent
