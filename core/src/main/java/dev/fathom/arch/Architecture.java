@@ -22,5 +22,10 @@ public sealed interface Architecture
    * @throws dev.fathom.error.ModelConfigException where a value breaks a rule or a weight is
    *     missing or has another shape
    */
-  Program program(ModelConfig config, TensorCatalog catalog);
+  Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility);
+
+  /** Describes one step of the model as it was published. */
+  default Program program(ModelConfig config, TensorCatalog catalog) {
+    return program(config, catalog, Compatibility.PUBLISHED);
+  }
 }

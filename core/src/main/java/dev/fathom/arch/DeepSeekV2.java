@@ -24,7 +24,7 @@ public final class DeepSeekV2 implements Architecture {
   }
 
   @Override
-  public Program program(ModelConfig config, TensorCatalog catalog) {
+  public Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
     if (!config.booleanAt("use_mla", true)) {
       throw config.broken("use_mla", "must be true: models without latent attention are not read");
     }

@@ -24,7 +24,7 @@ public final class DeepSeekV3 implements Architecture {
   }
 
   @Override
-  public Program program(ModelConfig config, TensorCatalog catalog) {
+  public Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
     LatentConfig c = LatentConfig.of(config);
     return new LatentModel(
             modelType(), c, NoAuxTcGate.router(config, c.numExperts()), null, new Weights(catalog))

@@ -22,7 +22,7 @@ public final class DeepSeekV32 implements Architecture {
   }
 
   @Override
-  public Program program(ModelConfig config, TensorCatalog catalog) {
+  public Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
     LatentConfig c = LatentConfig.of(config);
     if (c.qLoraRank() == 0) {
       throw config.broken("q_lora_rank", "must be >= 1: the indexer reads the query's latent");

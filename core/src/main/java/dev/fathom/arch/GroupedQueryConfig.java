@@ -1,6 +1,7 @@
 package dev.fathom.arch;
 
 import dev.fathom.checkpoint.ModelConfig;
+import dev.fathom.checkpoint.RopeScaling;
 import dev.fathom.program.RopeLayout;
 import dev.fathom.program.RopeSpec;
 import java.util.List;
@@ -32,7 +33,7 @@ record GroupedQueryConfig(
     boolean tieWordEmbeddings,
     RopeSpec rope) {
 
-  static GroupedQueryConfig of(ModelConfig c) {
+  static GroupedQueryConfig of(ModelConfig c, Compatibility compatibility) {
     c.oneOf("hidden_act", List.of("silu"), "silu");
     if (c.booleanAt("use_sliding_window", false)) {
       throw c.broken("use_sliding_window", "must be false");
@@ -60,6 +61,14 @@ record GroupedQueryConfig(
         c.intAt("max_position_embeddings", 1, 1 << 30),
         c.doubleAt("rms_norm_eps", 1e-12, 0.1),
         c.booleanAt("tie_word_embeddings", false),
-        RopeFrequencies.spec(headDim, c.ropeTheta(10_000), c.ropeScaling(), RopeLayout.HALF_SPLIT));
+        RopeFrequencies.spec(
+            headDim, c.ropeTheta(10_000), scaling(c, compatibility), RopeLayout.HALF_SPLIT));
+  }
+
+  private static RopeScaling scaling(ModelConfig c, Compatibility compatibility) {
+    RopeScaling scaling = c.ropeScaling();
+    return scaling instanceof RopeScaling.Yarn yarn && compatibility == Compatibility.TRANSFORMERS
+        ? yarn.withoutAmplitudeFactor()
+        : scaling;
   }
 }

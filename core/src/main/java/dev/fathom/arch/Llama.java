@@ -18,14 +18,14 @@ public final class Llama implements Architecture {
 
   @Override
   public int maxContextTokens(ModelConfig config) {
-    return GroupedQueryConfig.of(config).maxPositionEmbeddings();
+    return GroupedQueryConfig.of(config, Compatibility.PUBLISHED).maxPositionEmbeddings();
   }
 
   @Override
-  public Program program(ModelConfig config, TensorCatalog catalog) {
+  public Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
     return new GroupedQueryModel(
             modelType(),
-            GroupedQueryConfig.of(config),
+            GroupedQueryConfig.of(config, compatibility),
             config.booleanAt("attention_bias", false)
                 ? GroupedQueryModel.Projections.BIAS
                 : GroupedQueryModel.Projections.PLAIN,

@@ -15,14 +15,14 @@ public final class Qwen2 implements Architecture {
 
   @Override
   public int maxContextTokens(ModelConfig config) {
-    return GroupedQueryConfig.of(config).maxPositionEmbeddings();
+    return GroupedQueryConfig.of(config, Compatibility.PUBLISHED).maxPositionEmbeddings();
   }
 
   @Override
-  public Program program(ModelConfig config, TensorCatalog catalog) {
+  public Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
     return new GroupedQueryModel(
             modelType(),
-            GroupedQueryConfig.of(config),
+            GroupedQueryConfig.of(config, compatibility),
             GroupedQueryModel.Projections.QKV_BIAS,
             DecoderParts.FeedForward.dense(config.intAt("intermediate_size", 1, 1 << 20)),
             new Weights(catalog))

@@ -48,7 +48,22 @@ public sealed interface RopeScaling {
       @Nullable Double attentionFactor,
       @Nullable Double amplitudeFactor,
       boolean truncate)
-      implements RopeScaling {}
+      implements RopeScaling {
+
+    /** The same without {@code attn_factor}, as transformers reads it. */
+    public Yarn withoutAmplitudeFactor() {
+      return new Yarn(
+          factor,
+          originalMaxPositions,
+          betaFast,
+          betaSlow,
+          mscale,
+          mscaleAllDim,
+          attentionFactor,
+          null,
+          truncate);
+    }
+  }
 
   /**
    * The bands of Llama 3.1.
