@@ -3,7 +3,9 @@ import dev.fathom.backend.reference.ReferenceProvider;
 
 /** Checkpoints, text, programs, engine and the API of Fathom. */
 module dev.fathom.core {
+  exports dev.fathom.arch;
   exports dev.fathom.backend;
+  exports dev.fathom.checkpoint;
   exports dev.fathom.error;
   exports dev.fathom.program;
   exports dev.fathom.text;

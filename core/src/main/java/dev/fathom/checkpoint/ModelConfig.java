@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A getter checks kind and range before anybody computes with the value; a key that is missing
  * and one that is null are the same. Getters without a default throw when the key is missing. Keys
- * that nobody asks for are kept in {@link #json}. Immutable.
+ * that nobody asks for are kept. Immutable.
  */
 public final class ModelConfig {
   private final String source;
@@ -54,7 +54,7 @@ public final class ModelConfig {
   }
 
   /** A view of an object that was made in memory. */
-  public static ModelConfig of(JsonObject json, String source) {
+  static ModelConfig of(JsonObject json, String source) {
     return new ModelConfig(source, "", json);
   }
 
@@ -67,7 +67,7 @@ public final class ModelConfig {
   }
 
   /** All keys with their values, also the unknown ones. */
-  public JsonObject json() {
+  JsonObject json() {
     return json;
   }
 

@@ -3,7 +3,6 @@ package dev.fathom.checkpoint;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.ModelConfigException;
 import dev.fathom.error.Text;
-import dev.fathom.json.JsonObject;
 import java.util.Collection;
 import java.util.List;
 import java.util.TreeSet;
@@ -18,7 +17,7 @@ import java.util.TreeSet;
  * @param activationScheme {@code activation_scheme}, "dynamic" if not said
  * @param scaleFormat {@code scale_fmt}, "ue8m0" or empty
  * @param modulesToNotConvert names of modules that stay as they are
- * @param json all keys of the section, for methods with keys of their own
+ * @param section all keys of the section, for methods with keys of their own
  */
 public record QuantizationConfig(
     String method,
@@ -28,7 +27,7 @@ public record QuantizationConfig(
     String activationScheme,
     String scaleFormat,
     List<String> modulesToNotConvert,
-    JsonObject json) {
+    ModelConfig section) {
 
   /** The method of DeepSeek's own checkpoints. */
   public static final String FP8 = "fp8";
@@ -42,7 +41,7 @@ public record QuantizationConfig(
     String method = section.stringAt("quant_method");
     if (!method.equals(FP8)) {
       return new QuantizationConfig(
-          method, 0, 0, "", "", "", section.stringsAt("modules_to_not_convert"), section.json());
+          method, 0, 0, "", "", "", section.stringsAt("modules_to_not_convert"), section);
     }
     List<Integer> block = section.intsAt("weight_block_size", 1, 1 << 16);
     if (!block.isEmpty() && block.size() != 2) {
@@ -56,7 +55,7 @@ public record QuantizationConfig(
         section.oneOf("activation_scheme", List.of("dynamic", "static"), "dynamic"),
         section.oneOf("scale_fmt", List.of("", "ue8m0"), ""),
         section.stringsAt("modules_to_not_convert"),
-        section.json());
+        section);
   }
 
   /** Whether the block size is given. */
