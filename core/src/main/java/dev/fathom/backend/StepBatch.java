@@ -68,6 +68,7 @@ public final class StepBatch {
 
   /** Adds a copy of a block to another of the same group; copies run in the order added. */
   public void addCopy(int group, int source, int destination) {
+    checkGroup(group);
     if (3 * numCopies == copies.length) {
       throw new IllegalArgumentException("must be <= " + numCopies + ": block copies of a step");
     }
@@ -108,6 +109,8 @@ public final class StepBatch {
 
   /** Appends a block to a group's table of the sequence added last. */
   public void addBlock(int group, int block) {
+    checkSequence();
+    checkGroup(group);
     int table = (numSequences - 1) * numGroups + group;
     if (numBlocks[table] == maxBlocks) {
       throw new IllegalArgumentException("must be <= " + maxBlocks + ": blocks of a sequence");
@@ -125,10 +128,26 @@ public final class StepBatch {
 
   /** Appends what a row of the previous step sampled to the sequence added last. */
   public void addSampledToken(int previousRow, int at) {
+    if (previousRow < 0) {
+      throw new IllegalArgumentException("must be >= 0: previousRow=" + previousRow);
+    }
     append(-1 - previousRow, at);
   }
 
+  private void checkSequence() {
+    if (numSequences == 0) {
+      throw new IllegalArgumentException("must follow addSequence: sequences=0");
+    }
+  }
+
+  private void checkGroup(int group) {
+    if (group < 0 || group >= numGroups) {
+      throw new IllegalArgumentException("must be 0 <= group < " + numGroups + ": group=" + group);
+    }
+  }
+
   private void append(int id, int at) {
+    checkSequence();
     if (numTokens == token.length) {
       throw new IllegalArgumentException("must be <= " + token.length + ": tokens of a step");
     }

@@ -15,6 +15,10 @@ final class Expect {
     that(op, input.type() == ElementType.F32, "input of type F32", input.type());
   }
 
+  static void axis(String op, Value input, String width) {
+    that(op, !input.shape().dims().isEmpty(), "input [.., " + width + "]", input.shape());
+  }
+
   static void last(String op, Value input, int width) {
     that(op, input.shape().last() == width, "input [.., " + width + "]", input.shape());
   }

@@ -72,6 +72,7 @@ public final class ProgramBuilder {
   public Value linear(Value input, WeightRef weight, @Nullable WeightRef bias) {
     Expect.f32("linear", input);
     Expect.matrix("linear", weight);
+    Expect.axis("linear", input, String.valueOf(weight.cols()));
     Expect.last("linear", input, weight.cols());
     if (bias != null) {
       Expect.vector("linear", bias, weight.rows());
@@ -91,6 +92,7 @@ public final class ProgramBuilder {
   /** Part [begin, end) of the last axis. Returns [.., end - begin]. */
   public Value slice(Value input, int begin, int end) {
     Expect.f32("slice", input);
+    Expect.axis("slice", input, "C");
     boolean fits = begin >= 0 && begin < end && end <= input.shape().last();
     Expect.that("slice", fits, "0 <= begin < end <= " + input.shape().last(), begin + ".." + end);
     Value result = newValue(ElementType.F32, input.shape().withLast(end - begin));
@@ -132,6 +134,7 @@ public final class ProgramBuilder {
   public void storeKv(KvSpec spec, Value... parts) {
     int width = 0;
     for (Value part : parts) {
+      requireOurs("storeKv", part);
       Expect.f32("storeKv", part);
       Expect.that(
           "storeKv", part.shape().lead() == Lead.TOKENS, "one vector a token", part.shape());
@@ -262,6 +265,7 @@ public final class ProgramBuilder {
     Expect.that(
         "route", weight.rows() == spec.numExperts(), spec.numExperts() + " experts", weight);
     if (bias != null) {
+      Expect.that("route", spec.usesBias(), "no bias for " + spec, bias);
       Expect.vector("route", bias, spec.numExperts());
     }
     Value result = newValue(ElementType.ROUTING, Shape.tokens(spec.topK()));
@@ -273,6 +277,8 @@ public final class ProgramBuilder {
     Expect.f32("moe", input);
     Expect.that("moe", routing.type() == ElementType.ROUTING, "a routing", routing.type());
     Expect.that("moe", !experts.isEmpty(), "at least one expert", 0);
+    int numExperts = numExperts(routing);
+    Expect.that("moe", experts.size() == numExperts, numExperts + " experts", experts.size());
     int hidden = input.shape().last();
     int intermediate = experts.getFirst().gate().rows();
     for (Expert expert : experts) {
@@ -282,6 +288,17 @@ public final class ProgramBuilder {
     }
     Value result = newValue(ElementType.F32, input.shape());
     return add(new Op.Moe(result, input, routing, experts), result);
+  }
+
+  /** Returns how many experts the operation that made a routing chooses from. */
+  private int numExperts(Value routing) {
+    requireOurs("moe", routing);
+    for (Op op : ops) {
+      if (op instanceof Op.Route route && route.result().equals(routing)) {
+        return route.spec().numExperts();
+      }
+    }
+    throw new IllegalArgumentException("moe: expected the result of a route, got " + routing);
   }
 
   /** silu(gate) * up. Returns their shape. */
@@ -312,6 +329,7 @@ public final class ProgramBuilder {
 
   /** Names a value so that a caller can ask for it. */
   public void output(String outputName, Value value) {
+    requireOurs("output", value);
     if (outputs.putIfAbsent(outputName, value) != null) {
       throw new IllegalArgumentException(
           "output: expected a new name, got " + outputName + " twice");
@@ -333,11 +351,13 @@ public final class ProgramBuilder {
   }
 
   private Value add(Op op, Value result) {
-    for (Value operand : op.operands()) {
-      boolean ours = operand.id() < values.size() && values.get(operand.id()).equals(operand);
-      Expect.that(op.kind(), ours, "a value of this program", operand);
-    }
+    op.operands().forEach(operand -> requireOurs(op.kind(), operand));
     ops.add(op);
     return result;
+  }
+
+  private void requireOurs(String op, Value value) {
+    boolean ours = value.id() < values.size() && values.get(value.id()).equals(value);
+    Expect.that(op, ours, "a value of this program", value);
   }
 }
