@@ -3,6 +3,7 @@ import dev.fathom.backend.reference.ReferenceProvider;
 
 /** Checkpoints, text, programs, engine and the API of Fathom. */
 module dev.fathom.core {
+  exports dev.fathom;
   exports dev.fathom.arch;
   exports dev.fathom.backend;
   exports dev.fathom.checkpoint;
@@ -13,6 +14,8 @@ module dev.fathom.core {
   requires transitive dev.fathom.kvcache;
   requires transitive dev.fathom.moe;
   requires transitive dev.fathom.quant;
+  requires java.management;
+  requires jdk.management;
   requires org.slf4j;
   requires static transitive org.jspecify;
 

@@ -1,7 +1,7 @@
 /**
- * From logits to a token: temperature, truncations, penalties and the random choice.
+ * From logits to a token: penalties, temperature, truncations and the random choice.
  *
- * <p>Read {@code Sampler} first. Dimension letters: V vocabulary.
+ * <p>Read {@link dev.fathom.sampling.HostSampler} first. Dimension letters: V vocabulary.
  */
 @NullMarked
 package dev.fathom.sampling;

@@ -1,0 +1,271 @@
+package dev.fathom;
+
+import dev.fathom.engine.ChoiceOutcome;
+import dev.fathom.engine.EndReason;
+import dev.fathom.engine.Engine;
+import dev.fathom.engine.RequestListener;
+import dev.fathom.engine.RequestOutcome;
+import dev.fathom.engine.TokenEvent;
+import dev.fathom.error.ErrorCode;
+import dev.fathom.error.GenerationException;
+import dev.fathom.text.OutputEvent;
+import dev.fathom.text.ToolCall;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.Iterator;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A generation that runs: hears of it on the engine's thread, hands tokens and the result to
+ * others. Its lock is held for moments only.
+ */
+final class LiveGeneration implements TokenStream, RequestListener {
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition changed = lock.newCondition();
+  private final Deque<Token> tokens = new ArrayDeque<>();
+  private final boolean keepsTokens;
+  private final Iterator<Token> iterator = new TokenIterator();
+  private Engine.@Nullable Cancellation cancellation;
+  private @Nullable RequestOutcome outcome;
+  private boolean closed;
+
+  LiveGeneration(boolean keepsTokens) {
+    this.keepsTokens = keepsTokens;
+  }
+
+  void startedAs(Engine.Cancellation how) {
+    lock.lock();
+    try {
+      cancellation = how;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public void onToken(TokenEvent event) {
+    if (!keepsTokens) {
+      return;
+    }
+    lock.lock();
+    try {
+      addTokens(event);
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void addTokens(TokenEvent event) {
+    List<TokenLogprob.Alternative> top = alternatives(event);
+    TokenKind quiet = event.reasoning() ? TokenKind.REASONING : TokenKind.CONTENT;
+    if (event.events().isEmpty()) {
+      tokens.add(
+          new Token(
+              event.choice(), event.index(), event.token(), "", quiet, event.logprob(), top, null));
+      return;
+    }
+    int id = event.token();
+    for (OutputEvent part : event.events()) {
+      boolean first = id != Token.NO_ID;
+      float logprob = first ? event.logprob() : Float.NaN;
+      List<TokenLogprob.Alternative> ranked = first ? top : List.of();
+      tokens.add(
+          switch (part) {
+            case OutputEvent.Reasoning r ->
+                token(event, id, r.text(), TokenKind.REASONING, logprob, ranked, null);
+            case OutputEvent.Content c ->
+                token(event, id, c.text(), TokenKind.CONTENT, logprob, ranked, null);
+            case OutputEvent.Call call ->
+                token(event, id, "", TokenKind.TOOL_CALL, logprob, ranked, toolCall(call));
+          });
+      id = Token.NO_ID;
+    }
+  }
+
+  private static Token token(
+      TokenEvent event,
+      int id,
+      String text,
+      TokenKind kind,
+      float logprob,
+      List<TokenLogprob.Alternative> top,
+      @Nullable ToolCall call) {
+    return new Token(event.choice(), event.index(), id, text, kind, logprob, top, call);
+  }
+
+  private static ToolCall toolCall(OutputEvent.Call call) {
+    return new ToolCall(call.name(), call.argumentsJson());
+  }
+
+  private static List<TokenLogprob.Alternative> alternatives(TokenEvent event) {
+    return event.top().stream()
+        .map(ranked -> new TokenLogprob.Alternative(ranked.token(), ranked.logprob()))
+        .toList();
+  }
+
+  @Override
+  public void onEnd(RequestOutcome end) {
+    lock.lock();
+    try {
+      outcome = end;
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public Iterator<Token> iterator() {
+    return iterator;
+  }
+
+  @Override
+  public Generation result() {
+    return generation(awaitEnd());
+  }
+
+  /** Waits and returns the result, or throws what the generation failed with. */
+  Generation resultOrThrow() {
+    RequestOutcome end = awaitEnd();
+    if (end.failure() != null) {
+      throw end.failure();
+    }
+    return generation(end);
+  }
+
+  private RequestOutcome awaitEnd() {
+    lock.lock();
+    try {
+      while (outcome == null) {
+        changed.await();
+      }
+      return outcome;
+    } catch (InterruptedException e) {
+      throw interrupted(e);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private GenerationException interrupted(InterruptedException e) {
+    close();
+    Thread.currentThread().interrupt();
+    return new GenerationException(
+        ErrorCode.GENERATION_CANCELLED,
+        "The generation was cancelled",
+        "the thread that waited for it was interrupted",
+        "do not interrupt it, or wait for the result on another thread",
+        e);
+  }
+
+  @Override
+  public void close() {
+    Engine.Cancellation how;
+    lock.lock();
+    try {
+      closed = true;
+      how = outcome == null ? cancellation : null;
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+    if (how != null) {
+      how.cancel();
+    }
+  }
+
+  /** The result in the terms of the API. */
+  static Generation generation(RequestOutcome end) {
+    List<Choice> choices = new ArrayList<>();
+    int completion = 0;
+    int reasoning = 0;
+    for (ChoiceOutcome choice : end.choices()) {
+      choices.add(choice(choices.size(), choice));
+      completion += choice.tokens().size();
+      reasoning += choice.reasoningTokens();
+    }
+    return new Generation(
+        choices,
+        new Usage(end.promptTokens(), completion, reasoning),
+        new Timings(
+            Duration.ofNanos(end.queueNanos()),
+            Duration.ofNanos(end.prefillNanos()),
+            Duration.ofNanos(end.decodeNanos()),
+            end.promptTokens(),
+            completion));
+  }
+
+  private static Choice choice(int index, ChoiceOutcome choice) {
+    List<TokenLogprob> logprobs = new ArrayList<>();
+    for (TokenEvent event : choice.tokens()) {
+      logprobs.add(new TokenLogprob(event.token(), event.logprob(), alternatives(event)));
+    }
+    return new Choice(
+        index,
+        choice.text(),
+        choice.reasoning(),
+        choice.calls().stream().map(LiveGeneration::toolCall).toList(),
+        finishReason(choice.reason()),
+        choice.stop(),
+        logprobs,
+        choice.seed());
+  }
+
+  private static FinishReason finishReason(EndReason reason) {
+    return switch (reason) {
+      case EOS -> FinishReason.EOS;
+      case STOP -> FinishReason.STOP;
+      case TOOL_CALLS -> FinishReason.TOOL_CALLS;
+      case LENGTH -> FinishReason.LENGTH;
+      case CONTEXT -> FinishReason.CONTEXT;
+      case CANCELLED -> FinishReason.CANCELLED;
+      case ERROR -> FinishReason.ERROR;
+    };
+  }
+
+  private final class TokenIterator implements Iterator<Token> {
+
+    @Override
+    public boolean hasNext() {
+      lock.lock();
+      try {
+        while (tokens.isEmpty() && outcome == null && !closed) {
+          changed.await();
+        }
+        if (closed) {
+          return false;
+        }
+        RequestOutcome end = outcome;
+        if (tokens.isEmpty() && end != null && end.failure() != null) {
+          throw end.failure();
+        }
+        return !tokens.isEmpty();
+      } catch (InterruptedException e) {
+        throw interrupted(e);
+      } finally {
+        lock.unlock();
+      }
+    }
+
+    @Override
+    public Token next() {
+      if (!hasNext()) {
+        throw new NoSuchElementException("the generation has ended");
+      }
+      lock.lock();
+      try {
+        return tokens.removeFirst();
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+}

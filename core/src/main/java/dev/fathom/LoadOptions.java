@@ -1,0 +1,223 @@
+package dev.fathom;
+
+import dev.fathom.kvcache.KvFormat;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a model is loaded. Immutable: each method with an argument returns changed options. Checked
+ * where they are set.
+ */
+public final class LoadOptions {
+
+  /** Context where neither the options nor a smaller limit of the model says. */
+  public static final int DEFAULT_CONTEXT_TOKENS = 8192;
+
+  private static final int MAX_CONTEXT_TOKENS = 1 << 24;
+  private static final int MAX_SEQUENCES = 1024;
+  private static final int MAX_CHUNK_TOKENS = 1 << 16;
+  private static final int MAX_BLOCK_TOKENS = 1 << 12;
+  private static final int MAX_QUEUED = 1 << 20;
+  private static final int MAX_THREADS = 4096;
+  private static final LoadOptions DEFAULTS = new LoadOptions();
+
+  private String backend = "auto";
+  private KvFormat kvCache = KvFormat.F32;
+  private int contextTokens;
+  private int maxSequences = 4;
+  private int prefillChunkTokens = 256;
+  private int kvBlockTokens;
+  private int maxQueuedRequests = 1024;
+  private int threads;
+  private @Nullable Bytes memoryBudget;
+  private boolean mapWeights;
+  private boolean verifyChecksums;
+  private boolean requireFastBackend;
+  private @Nullable String promptFormat;
+
+  private LoadOptions() {}
+
+  /** Returns the options of {@link DeepSeekModel#load}. */
+  public static LoadOptions defaults() {
+    return DEFAULTS;
+  }
+
+  private LoadOptions copy() {
+    LoadOptions copy = new LoadOptions();
+    copy.backend = backend;
+    copy.kvCache = kvCache;
+    copy.contextTokens = contextTokens;
+    copy.maxSequences = maxSequences;
+    copy.prefillChunkTokens = prefillChunkTokens;
+    copy.kvBlockTokens = kvBlockTokens;
+    copy.maxQueuedRequests = maxQueuedRequests;
+    copy.threads = threads;
+    copy.memoryBudget = memoryBudget;
+    copy.mapWeights = mapWeights;
+    copy.verifyChecksums = verifyChecksums;
+    copy.requireFastBackend = requireFastBackend;
+    copy.promptFormat = promptFormat;
+    return copy;
+  }
+
+  /** Sets the backend: {@code auto} or a backend's name. A named one that cannot run fails. */
+  public LoadOptions backend(String name) {
+    LoadOptions copy = copy();
+    copy.backend = name;
+    return copy;
+  }
+
+  /** Sets how the KV cache stores its elements. */
+  public LoadOptions kvCache(KvFormat format) {
+    LoadOptions copy = copy();
+    copy.kvCache = format;
+    return copy;
+  }
+
+  /**
+   * Sets the most tokens of a sequence, prompt and output together; 0 takes the model's limit, at
+   * most {@value #DEFAULT_CONTEXT_TOKENS}.
+   */
+  public LoadOptions contextTokens(int tokens) {
+    LoadOptions copy = copy();
+    copy.contextTokens = Checks.inRange("contextTokens", tokens, 0, MAX_CONTEXT_TOKENS);
+    return copy;
+  }
+
+  /** Sets how many sequences run at once; the KV cache holds so many full contexts. */
+  public LoadOptions maxSequences(int sequences) {
+    LoadOptions copy = copy();
+    copy.maxSequences = Checks.inRange("maxSequences", sequences, 1, MAX_SEQUENCES);
+    return copy;
+  }
+
+  /** Sets the most tokens of a step; longer prompts take several. Results do not depend on it. */
+  public LoadOptions prefillChunkTokens(int tokens) {
+    LoadOptions copy = copy();
+    copy.prefillChunkTokens = Checks.inRange("prefillChunkTokens", tokens, 1, MAX_CHUNK_TOKENS);
+    return copy;
+  }
+
+  /** Sets the tokens of a block of the KV cache, 0 for the default. Results do not depend on it. */
+  public LoadOptions kvBlockTokens(int tokens) {
+    LoadOptions copy = copy();
+    copy.kvBlockTokens = Checks.inRange("kvBlockTokens", tokens, 0, MAX_BLOCK_TOKENS);
+    return copy;
+  }
+
+  /** Sets how many requests may wait; one more is refused. */
+  public LoadOptions maxQueuedRequests(int requests) {
+    LoadOptions copy = copy();
+    copy.maxQueuedRequests = Checks.inRange("maxQueuedRequests", requests, 1, MAX_QUEUED);
+    return copy;
+  }
+
+  /** Sets the backend's worker threads; 0 leaves them to the backend. */
+  public LoadOptions threads(int count) {
+    LoadOptions copy = copy();
+    copy.threads = Checks.inRange("threads", count, 0, MAX_THREADS);
+    return copy;
+  }
+
+  /** Limits the memory of weights, KV cache and work buffers; null leaves what the machine has. */
+  public LoadOptions memoryBudget(@Nullable Bytes budget) {
+    LoadOptions copy = copy();
+    copy.memoryBudget = budget;
+    return copy;
+  }
+
+  /**
+   * Maps weight files instead of reading them into own memory. Truncating a mapped file can kill
+   * the whole JVM; leave it off unless nobody can touch the files.
+   */
+  public LoadOptions mapWeights(boolean map) {
+    LoadOptions copy = copy();
+    copy.mapWeights = map;
+    return copy;
+  }
+
+  /** Compares the SHA-256 sums of the files with the checkpoint's list before anything is used. */
+  public LoadOptions verifyChecksums(boolean verify) {
+    LoadOptions copy = copy();
+    copy.verifyChecksums = verify;
+    return copy;
+  }
+
+  /** Fails the loading where only the reference backend can run. */
+  public LoadOptions requireFastBackend(boolean require) {
+    LoadOptions copy = copy();
+    copy.requireFastBackend = require;
+    return copy;
+  }
+
+  /** Sets the prompt format by name; null recognises it. */
+  public LoadOptions promptFormat(@Nullable String name) {
+    LoadOptions copy = copy();
+    copy.promptFormat = name;
+    return copy;
+  }
+
+  /** Returns the backend's name or {@code auto}. */
+  public String backend() {
+    return backend;
+  }
+
+  /** Returns how the KV cache stores its elements. */
+  public KvFormat kvCache() {
+    return kvCache;
+  }
+
+  /** Returns the most tokens of a sequence, 0 for the default. */
+  public int contextTokens() {
+    return contextTokens;
+  }
+
+  /** Returns how many sequences run at once. */
+  public int maxSequences() {
+    return maxSequences;
+  }
+
+  /** Returns the most tokens of a step. */
+  public int prefillChunkTokens() {
+    return prefillChunkTokens;
+  }
+
+  /** Returns the tokens of a KV block, 0 for the default. */
+  public int kvBlockTokens() {
+    return kvBlockTokens;
+  }
+
+  /** Returns how many requests may wait. */
+  public int maxQueuedRequests() {
+    return maxQueuedRequests;
+  }
+
+  /** Returns the backend's worker threads, 0 for its own choice. */
+  public int threads() {
+    return threads;
+  }
+
+  /** Returns the memory limit, or null. */
+  public @Nullable Bytes memoryBudget() {
+    return memoryBudget;
+  }
+
+  /** Returns whether weight files are mapped. */
+  public boolean mapWeights() {
+    return mapWeights;
+  }
+
+  /** Returns whether checksums are compared. */
+  public boolean verifyChecksums() {
+    return verifyChecksums;
+  }
+
+  /** Returns whether the reference backend is refused. */
+  public boolean requireFastBackend() {
+    return requireFastBackend;
+  }
+
+  /** Returns the name of the prompt format, or null. */
+  public @Nullable String promptFormat() {
+    return promptFormat;
+  }
+}

@@ -1,0 +1,148 @@
+package dev.fathom;
+
+import dev.fathom.backend.Backend;
+import dev.fathom.engine.EngineOptions;
+import dev.fathom.engine.MachineMemory;
+import dev.fathom.kvcache.KvFormat;
+import dev.fathom.kvcache.KvGroup;
+import dev.fathom.kvcache.KvGroups;
+import dev.fathom.program.WeightRef;
+import dev.fathom.quant.WeightFormat;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Computes memory plans of an opened model, and what would make one fit. Every remedy is itself
+ * planned, so that what it promises is what the next plan says.
+ */
+final class MemoryPlanner {
+
+  private static final int SMALLEST_CONTEXT = 16;
+
+  private final OpenedModel model;
+  private final Backend backend;
+  private final MachineMemory machine;
+
+  MemoryPlanner(OpenedModel model, Backend backend, MachineMemory machine) {
+    this.model = model;
+    this.backend = backend;
+    this.machine = machine;
+  }
+
+  /** Returns the plan of these options, with remedies where it does not fit. */
+  MemoryPlan plan(LoadOptions options) {
+    MemoryPlan plan = compute(options, List.of());
+    return plan.fits() ? plan : compute(options, remedies(options, plan));
+  }
+
+  private MemoryPlan compute(LoadOptions options, List<Remedy> remedies) {
+    EngineOptions capacities = model.capacities(options, backend);
+    Map<WeightFormat, Long> weights = new EnumMap<>(WeightFormat.class);
+    long largestSource = 0;
+    for (WeightRef weight : model.program().weights()) {
+      long source = model.catalog().bytes(weight);
+      boolean keeps = backend.keepsSource(weight);
+      long bytes = backend.placedBytes(weight) + (keeps ? source : 0);
+      largestSource = Math.max(largestSource, keeps ? 0 : source);
+      weights.merge(weight.format(), bytes, Long::sum);
+    }
+    long kv = kvBytes(options.kvCache(), capacities);
+    long scratch =
+        backend.scratchBytes(model.program(), OpenedModel.compileOptions(capacities, options));
+    return new MemoryPlan(
+        weights,
+        model.catalog().numFiles(model.program().weights()),
+        kv,
+        scratch,
+        Math.max(0, largestSource - kv - scratch),
+        capacities.contextTokens(),
+        capacities.maxSequences(),
+        available(options.memoryBudget()),
+        remedies);
+  }
+
+  private long kvBytes(KvFormat format, EngineOptions capacities) {
+    long bytes = 0;
+    for (KvGroup group : KvGroups.of(model.program().kvSpecs())) {
+      long block = group.blockBytes(format, capacities.blockTokens());
+      bytes = Math.addExact(bytes, Math.multiplyExact(block, (long) capacities.numBlocks()));
+    }
+    return bytes;
+  }
+
+  private AvailableMemory available(@Nullable Bytes budget) {
+    if (budget != null && budget.count() <= machine.bytes()) {
+      return new AvailableMemory(budget.count(), "memoryBudget", machine.bytes());
+    }
+    return new AvailableMemory(machine.bytes(), machine.limit(), machine.bytes());
+  }
+
+  private List<Remedy> remedies(LoadOptions options, MemoryPlan plan) {
+    List<Remedy> remedies = new ArrayList<>();
+    LoadOptions smallest = options;
+    String all = "";
+    if (options.kvCache() == KvFormat.F32) {
+      smallest = smallest.kvCache(KvFormat.BF16);
+      all = "kvCache(BF16)";
+      remedies.add(remedy(all, smallest));
+    }
+    if (options.maxSequences() > 1) {
+      remedies.add(remedy("maxSequences(1)", options.maxSequences(1)));
+      smallest = smallest.maxSequences(1);
+      all = join(all, "maxSequences(1)");
+    }
+    addContext(remedies, "", options, plan.contextTokens());
+    if (remedies.stream().noneMatch(Remedy::fits)) {
+      if (all.contains(".")) {
+        remedies.add(remedy(all, smallest));
+      }
+      addContext(remedies, all, smallest, plan.contextTokens());
+    }
+    remedies.add(raiseLimit(options, plan));
+    return remedies;
+  }
+
+  private static String join(String before, String text) {
+    return before.isEmpty() ? text : before + "." + text;
+  }
+
+  private Remedy remedy(String text, LoadOptions changed) {
+    MemoryPlan plan = compute(changed, List.of());
+    return new Remedy(text, changed, plan.totalBytes(), plan.fits());
+  }
+
+  /** Adds the largest context that fits, if any does. */
+  private void addContext(
+      List<Remedy> remedies, String before, LoadOptions options, int contextTokens) {
+    int low = 0;
+    int high = contextTokens / SMALLEST_CONTEXT;
+    while (low < high) {
+      int middle = (low + high + 1) >>> 1;
+      if (compute(options.contextTokens(middle * SMALLEST_CONTEXT), List.of()).fits()) {
+        low = middle;
+      } else {
+        high = middle - 1;
+      }
+    }
+    int tokens = low * SMALLEST_CONTEXT;
+    if (low > 0 && tokens < contextTokens) {
+      remedies.add(
+          remedy(join(before, "contextTokens(" + tokens + ")"), options.contextTokens(tokens)));
+    }
+  }
+
+  /** Raises the budget where the machine has the memory; else names the memory that is wanted. */
+  private Remedy raiseLimit(LoadOptions options, MemoryPlan plan) {
+    long wanted = plan.totalBytes();
+    long mebibytes = Math.ceilDiv(wanted, 1L << 20);
+    if (options.memoryBudget() != null && mebibytes << 20 <= machine.bytes()) {
+      return remedy(
+          "memoryBudget(Bytes.mib(" + mebibytes + "))", options.memoryBudget(Bytes.mib(mebibytes)));
+    }
+    String text = "run where " + Bytes.of(wanted) + " are available";
+    return new Remedy(text, null, wanted, false);
+  }
+}

@@ -1,0 +1,224 @@
+package dev.fathom;
+
+import dev.fathom.backend.Backend;
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.Executable;
+import dev.fathom.backend.PlacedWeight;
+import dev.fathom.backend.PlacedWeights;
+import dev.fathom.checkpoint.CheckpointReader;
+import dev.fathom.checkpoint.GenerationDefaults;
+import dev.fathom.checkpoint.MappedCheckpoint;
+import dev.fathom.checkpoint.TensorInfo;
+import dev.fathom.engine.BackendSelection;
+import dev.fathom.engine.CheckpointWeights;
+import dev.fathom.engine.Engine;
+import dev.fathom.engine.EngineOptions;
+import dev.fathom.engine.MachineMemory;
+import dev.fathom.error.CheckpointException;
+import dev.fathom.error.ErrorCode;
+import dev.fathom.error.InsufficientMemoryException;
+import dev.fathom.error.Text;
+import dev.fathom.program.WeightRef;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Loads a model: opens, plans memory, reads and places weights, compiles, starts the engine. Closes
+ * everything it opened where a phase fails.
+ */
+final class ModelLoader {
+
+  private static final Logger log = LoggerFactory.getLogger(ModelLoader.class);
+  private static final long ALIGNMENT = 64;
+
+  private final Path path;
+  private final LoadOptions options;
+  private final LoadReporter reporter;
+
+  private ModelLoader(Path path, LoadOptions options, @Nullable LoadListener listener) {
+    this.path = path;
+    this.options = options;
+    this.reporter = new LoadReporter(listener);
+  }
+
+  static MemoryPlan plan(Path path, LoadOptions options) {
+    OpenedModel model = OpenedModel.open(path);
+    BackendSelection selection =
+        BackendSelection.choose(options.backend(), options.requireFastBackend());
+    try (Backend backend = selection.provider().create(options.threads())) {
+      return new MemoryPlanner(model, backend, MachineMemory.now()).plan(options);
+    }
+  }
+
+  static DeepSeekModel load(Path path, LoadOptions options, @Nullable LoadListener listener) {
+    return new ModelLoader(path, options, listener).load();
+  }
+
+  private DeepSeekModel load() {
+    reporter.phase(LoadPhase.OPEN);
+    OpenedModel model = OpenedModel.open(path);
+    GenerationDefaults defaults = model.checkpoint().generationDefaults();
+    ModelText text = ModelText.of(model.checkpoint(), defaults, options);
+    BackendSelection selection =
+        BackendSelection.choose(options.backend(), options.requireFastBackend());
+    Backend backend = selection.provider().create(options.threads());
+    try {
+      return load(model, text, SamplingDefaults.of(defaults), selection, backend);
+    } catch (RuntimeException | Error e) {
+      backend.close();
+      throw e;
+    }
+  }
+
+  private DeepSeekModel load(
+      OpenedModel model,
+      ModelText text,
+      SamplingDefaults defaults,
+      BackendSelection selection,
+      Backend backend) {
+    EngineOptions capacities = model.capacities(options, backend);
+    MemoryPlan plan = new MemoryPlanner(model, backend, MachineMemory.now()).plan(options);
+    if (!plan.fits()) {
+      throw insufficient(plan);
+    }
+    Arena arena = Arena.ofShared();
+    try {
+      PlacedWeights weights = place(model, backend, arena);
+      reporter.phase(LoadPhase.COMPILE);
+      CompileOptions compile = OpenedModel.compileOptions(capacities, options);
+      Diagnostics diagnostics =
+          diagnostics(model, text, defaults, selection, backend, plan, capacities);
+      RequestReader reader =
+          new RequestReader(text, defaults, capacities.contextTokens(), capacities.vocabSize());
+      Executable executable = backend.compile(List.of(model.program()), weights, compile);
+      Engine engine = new Engine(capacities, executable, text.tokenizer());
+      log.info("model loaded: {}", logLine(diagnostics));
+      return ready(new DeepSeekModel(engine, backend, arena, text, reader, diagnostics));
+    } catch (RuntimeException | Error e) {
+      if (arena.scope().isAlive()) {
+        arena.close();
+      }
+      throw e;
+    }
+  }
+
+  private DeepSeekModel ready(DeepSeekModel model) {
+    try {
+      reporter.phase(LoadPhase.READY);
+      return model;
+    } catch (RuntimeException | Error e) {
+      model.close();
+      throw e;
+    }
+  }
+
+  private static InsufficientMemoryException insufficient(MemoryPlan plan) {
+    List<String> remedies = plan.remedies().stream().map(Remedy::toString).toList();
+    return new InsufficientMemoryException(
+        ErrorCode.MEMORY_INSUFFICIENT,
+        "This model needs " + Bytes.of(plan.totalBytes()) + ", " + plan.available(),
+        plan.breakdown(),
+        String.join(" | ", remedies));
+  }
+
+  private PlacedWeights place(OpenedModel model, Backend backend, Arena arena) {
+    List<WeightRef> order = model.catalog().inFileOrder(model.program().weights());
+    reporter.total(order.stream().mapToLong(model.catalog()::storedBytes).sum());
+    reporter.phase(LoadPhase.READ);
+    if (options.verifyChecksums() && !model.checkpoint().hasChecksums()) {
+      throw new CheckpointException(
+          ErrorCode.CHECKSUMS_INVALID,
+          "The checkpoint " + Text.quote(path.toString()) + " cannot be verified",
+          "it has no checksums.sha256 that lists its safetensors files",
+          "put one there, or leave verifyChecksums out");
+    }
+    try (CheckpointReader reader = model.checkpoint().reader(reporter::read)) {
+      CheckpointWeights.Segments segments = segments(model, reader, arena);
+      Map<String, PlacedWeight> placed = new HashMap<>();
+      for (WeightRef weight : order) {
+        placed.put(weight.name(), place(model.catalog(), backend, weight, segments, arena));
+      }
+      if (options.verifyChecksums() || !model.checkpoint().hasChecksums()) {
+        reader.verify();
+      }
+      return new PlacedWeights(placed);
+    }
+  }
+
+  private CheckpointWeights.Segments segments(
+      OpenedModel model, CheckpointReader reader, Arena arena) {
+    if (options.mapWeights()) {
+      MappedCheckpoint mapped = new MappedCheckpoint(model.checkpoint().files(), arena);
+      return (tensor, owner) -> {
+        reporter.read(tensor.byteLength());
+        return mapped.segment(tensor);
+      };
+    }
+    return (tensor, owner) -> copy(reader, tensor, owner);
+  }
+
+  private static MemorySegment copy(CheckpointReader reader, TensorInfo tensor, Arena owner) {
+    MemorySegment target = owner.allocate(tensor.byteLength(), ALIGNMENT);
+    reader.read(tensor, target);
+    return target;
+  }
+
+  /** What the backend goes on reading stays in the model's arena; the rest is freed at once. */
+  private static PlacedWeight place(
+      CheckpointWeights catalog,
+      Backend backend,
+      WeightRef weight,
+      CheckpointWeights.Segments segments,
+      Arena arena) {
+    if (backend.keepsSource(weight)) {
+      return backend.place(weight, catalog.read(weight, segments, arena));
+    }
+    try (Arena temporary = Arena.ofShared()) {
+      return backend.place(weight, catalog.read(weight, segments, temporary));
+    }
+  }
+
+  private static Diagnostics diagnostics(
+      OpenedModel model,
+      ModelText text,
+      SamplingDefaults defaults,
+      BackendSelection selection,
+      Backend backend,
+      MemoryPlan plan,
+      EngineOptions capacities) {
+    return new Diagnostics(
+        backend.name(),
+        selection.reason(),
+        backend.description(),
+        plan,
+        model.program().toString(),
+        defaults.toString(),
+        text.format(),
+        model.architecture().modelType(),
+        capacities.contextTokens(),
+        capacities.maxRows());
+  }
+
+  private static String logLine(Diagnostics d) {
+    return "type="
+        + d.modelType()
+        + " backend="
+        + d.backend()
+        + " bytes="
+        + d.memory().totalBytes()
+        + " contextTokens="
+        + d.contextTokens()
+        + " sampling=\""
+        + d.samplingDefaults()
+        + "\""
+        + " promptFormat="
+        + d.promptFormat();
+  }
+}

@@ -1,0 +1,118 @@
+package dev.fathom;
+
+import dev.fathom.arch.Architecture;
+import dev.fathom.arch.Architectures;
+import dev.fathom.backend.Backend;
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.LatentForm;
+import dev.fathom.checkpoint.Checkpoint;
+import dev.fathom.engine.CheckpointWeights;
+import dev.fathom.engine.EngineOptions;
+import dev.fathom.error.BackendException;
+import dev.fathom.error.ErrorCode;
+import dev.fathom.program.Program;
+import java.nio.file.Path;
+import java.util.Set;
+
+/**
+ * A checkpoint whose headers were read and whose program was described; no weight was read.
+ *
+ * @param checkpoint the files
+ * @param architecture the family
+ * @param catalog the weights
+ * @param program one step
+ * @param maxContextTokens longest sequence that the configuration allows
+ */
+record OpenedModel(
+    Checkpoint checkpoint,
+    Architecture architecture,
+    CheckpointWeights catalog,
+    Program program,
+    int maxContextTokens) {
+
+  /** Most floats of the logits of a step beyond one row a sequence: 64 MiB. */
+  private static final int MAX_LOGITS = 1 << 24;
+
+  private static final int[] BLOCK_TOKENS = {32, 64, 16, 128, 1};
+
+  static OpenedModel open(Path path) {
+    Checkpoint checkpoint = Checkpoint.open(path);
+    Architecture architecture = Architectures.forConfig(checkpoint.config());
+    CheckpointWeights catalog = new CheckpointWeights(checkpoint);
+    return new OpenedModel(
+        checkpoint,
+        architecture,
+        catalog,
+        architecture.program(checkpoint.config(), catalog),
+        architecture.maxContextTokens(checkpoint.config()));
+  }
+
+  /** Returns the capacities that options ask for, with defaults filled in. */
+  EngineOptions capacities(LoadOptions options, Backend backend) {
+    int context = contextTokens(options);
+    int sequences = options.maxSequences();
+    int stepTokens = Math.max(options.prefillChunkTokens(), sequences);
+    int rows = Math.min(stepTokens, MAX_LOGITS / program.vocabSize());
+    int blockTokens = blockTokens(options, backend);
+    int blocks = Math.ceilDiv(context, blockTokens);
+    return new EngineOptions(
+        context,
+        sequences,
+        options.prefillChunkTokens(),
+        stepTokens,
+        Math.max(rows, sequences),
+        blockTokens,
+        Math.addExact(Math.multiplyExact(blocks, sequences), 1),
+        options.maxQueuedRequests(),
+        program.vocabSize());
+  }
+
+  private int contextTokens(LoadOptions options) {
+    if (options.contextTokens() == 0) {
+      return Math.min(maxContextTokens, LoadOptions.DEFAULT_CONTEXT_TOKENS);
+    }
+    return Checks.inRange("contextTokens", options.contextTokens(), 2, maxContextTokens);
+  }
+
+  private static int blockTokens(LoadOptions options, Backend backend) {
+    int wanted = options.kvBlockTokens();
+    if (wanted > 0) {
+      if (!backend.supportsBlockTokens(wanted)) {
+        throw new BackendException(
+            ErrorCode.BACKEND_UNSUPPORTED,
+            "The backend " + backend.name() + " does not support this size of KV blocks",
+            "must be a size it supports: kvBlockTokens=" + wanted,
+            "leave kvBlockTokens out, or set it to " + firstSupported(backend));
+      }
+      return wanted;
+    }
+    return firstSupported(backend);
+  }
+
+  private static int firstSupported(Backend backend) {
+    for (int candidate : BLOCK_TOKENS) {
+      if (backend.supportsBlockTokens(candidate)) {
+        return candidate;
+      }
+    }
+    throw new BackendException(
+        ErrorCode.BACKEND_UNSUPPORTED,
+        "The backend " + backend.name() + " supports no known size of KV blocks",
+        "tried 1, 16, 32, 64 and 128",
+        "set kvBlockTokens to a size it supports");
+  }
+
+  /** Returns what the backend compiles for. */
+  static CompileOptions compileOptions(EngineOptions capacities, LoadOptions options) {
+    return new CompileOptions(
+        capacities.stepTokens(),
+        capacities.maxSequences(),
+        capacities.maxRows(),
+        capacities.blockTokens(),
+        capacities.numBlocks(),
+        capacities.blocksPerSequence(),
+        options.kvCache(),
+        LatentForm.AUTO,
+        Set.of(Program.LOGITS));
+  }
+}

@@ -1,0 +1,162 @@
+package dev.fathom;
+
+import dev.fathom.backend.SamplingParams;
+import dev.fathom.engine.EngineRequest;
+import dev.fathom.error.ErrorCode;
+import dev.fathom.error.InvalidRequestException;
+import dev.fathom.sampling.CounterRandom;
+import dev.fathom.text.Conversation;
+import dev.fathom.text.OutputParser;
+import dev.fathom.text.PromptEncoder;
+import dev.fathom.text.PromptOptions;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns requests into the engine's terms: encodes the prompt, fills defaults in, checks what
+ * depends on the model. Immutable; safe for several threads.
+ */
+final class RequestReader {
+
+  private final ModelText text;
+  private final SamplingDefaults defaults;
+  private final int contextTokens;
+  private final int vocabSize;
+
+  RequestReader(ModelText text, SamplingDefaults defaults, int contextTokens, int vocabSize) {
+    this.text = text;
+    this.defaults = defaults;
+    this.contextTokens = contextTokens;
+    this.vocabSize = vocabSize;
+  }
+
+  EngineRequest read(GenerationRequest request) {
+    int[] ids = encode(request.prompt());
+    checkLength(ids.length);
+    int maxTokens = request.maxTokens() == null ? defaults.maxTokens() : request.maxTokens();
+    Checks.inRange("minTokens", request.minTokens(), 0, maxTokens);
+    boolean thinks = request.prompt() instanceof Prompt.Chat chat && chat.thinking();
+    return new EngineRequest(
+        ids,
+        maxTokens,
+        request.minTokens(),
+        choices(request),
+        request.ignoreEos() ? new int[0] : text.endIds(),
+        checkIds("stopTokenIds", request.stopTokenIds().stream().mapToInt(i -> i).toArray()),
+        request.stop(),
+        parser(request.prompt()),
+        thinks);
+  }
+
+  private @Nullable Supplier<OutputParser> parser(Prompt prompt) {
+    if (!(prompt instanceof Prompt.Chat chat)) {
+      return null;
+    }
+    PromptEncoder encoder = text.requireEncoder();
+    PromptOptions options = options(chat);
+    Conversation conversation = new Conversation(chat.messages(), chat.tools());
+    return () -> encoder.newParser(conversation, options);
+  }
+
+  private static PromptOptions options(Prompt.Chat chat) {
+    return new PromptOptions(chat.thinking(), true, chat.assistantPrefix());
+  }
+
+  /** Returns the prompt's ids. */
+  int[] encode(Prompt prompt) {
+    return switch (prompt) {
+      case Prompt.Chat chat ->
+          text.requireEncoder()
+              .encode(new Conversation(chat.messages(), chat.tools()), options(chat));
+      case Prompt.Text raw -> withBegin(text.tokenizer().encodeText(raw.text()));
+      case Prompt.Tokens tokens -> checkIds("prompt", tokens.ids());
+    };
+  }
+
+  private int[] withBegin(int[] ids) {
+    if (text.beginId() < 0) {
+      return ids;
+    }
+    int[] all = new int[ids.length + 1];
+    all[0] = text.beginId();
+    System.arraycopy(ids, 0, all, 1, ids.length);
+    return all;
+  }
+
+  int[] checkIds(String name, int[] ids) {
+    for (int id : ids) {
+      Checks.inRange(name, id, 0, vocabSize - 1);
+    }
+    return ids;
+  }
+
+  /** Refuses an empty prompt and one that leaves no room for a token. */
+  private void checkLength(int length) {
+    if (length == 0) {
+      throw Checks.invalid(
+          "The prompt is empty", "must be >= 1: prompt tokens=0", "give at least one token");
+    }
+    if (length >= contextTokens) {
+      throw new InvalidRequestException(
+          ErrorCode.PROMPT_TOO_LONG,
+          "The prompt does not fit the context",
+          "must be < " + contextTokens + ": prompt tokens=" + length,
+          "shorten the prompt, or load the model with contextTokens(" + (length + 1) + ") or more");
+    }
+  }
+
+  private List<SamplingParams> choices(GenerationRequest request) {
+    Long wanted = request.seed();
+    long seed = wanted == null ? ThreadLocalRandom.current().nextLong() : wanted;
+    SamplingParams.LogitBias bias = bias(request.logitBias());
+    List<SamplingParams> choices = new ArrayList<>();
+    for (int i = 0; i < request.n(); i++) {
+      choices.add(params(request, CounterRandom.seedOfChoice(seed, i), bias));
+    }
+    return choices;
+  }
+
+  private SamplingParams params(
+      GenerationRequest request, long seed, SamplingParams.@Nullable LogitBias bias) {
+    Float temperature = request.temperature();
+    Integer topK = request.topK();
+    Float topP = request.topP();
+    Float minP = request.minP();
+    Float repetition = request.repetitionPenalty();
+    return new SamplingParams(
+        temperature == null ? defaults.temperature() : temperature,
+        topK == null ? defaults.topK() : topK,
+        topP == null ? defaults.topP() : topP,
+        minP == null ? 0 : minP,
+        repetition == null ? defaults.repetitionPenalty() : repetition,
+        request.presencePenalty(),
+        request.frequencyPenalty(),
+        seed,
+        request.topLogprobs(),
+        request.processedLogprobs(),
+        bias);
+  }
+
+  private SamplingParams.@Nullable LogitBias bias(Map<Integer, Float> bias) {
+    if (bias.isEmpty()) {
+      return null;
+    }
+    int[] ids = bias.keySet().stream().mapToInt(i -> i).sorted().toArray();
+    checkIds("logitBias.token", ids);
+    float[] values = new float[ids.length];
+    for (int i = 0; i < ids.length; i++) {
+      values[i] = bias.getOrDefault(ids[i], 0f);
+    }
+    return new SamplingParams.LogitBias(ids, values);
+  }
+
+  @Override
+  public String toString() {
+    return defaults + " endIds=" + Arrays.toString(text.endIds());
+  }
+}

@@ -1,0 +1,121 @@
+package dev.fathom.engine;
+
+import dev.fathom.backend.Executable;
+import dev.fathom.backend.SampledRows;
+import dev.fathom.backend.SamplingRows;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.backend.StepHandle;
+import dev.fathom.backend.StepOutput;
+import dev.fathom.error.ErrorCode;
+import dev.fathom.error.GenerationException;
+import dev.fathom.kvcache.BlockTable;
+import dev.fathom.program.Program;
+import java.util.concurrent.CountDownLatch;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Steps over a given sequence whose logits are copied for a waiting thread, one chunk at a time.
+ *
+ * <p>The engine's thread runs a chunk, then the waiting thread reads it; they take turns.
+ */
+final class ProbeStep {
+
+  final BlockTable[] tables;
+  private final int[] ids;
+  private final int chunk;
+  private final int vocabSize;
+  private final float[] logits;
+  private CountDownLatch ready = new CountDownLatch(1);
+  private @Nullable RuntimeException failure;
+  private boolean pinned;
+  private int numDone;
+  private int numRows;
+
+  ProbeStep(int[] ids, int chunk, int vocabSize, int numGroups) {
+    this.ids = ids.clone();
+    this.chunk = chunk;
+    this.vocabSize = vocabSize;
+    this.logits = new float[Math.multiplyExact(Math.min(chunk, ids.length), vocabSize)];
+    this.tables = new BlockTable[numGroups];
+  }
+
+  int length() {
+    return ids.length;
+  }
+
+  boolean isPinned() {
+    return pinned;
+  }
+
+  boolean isDone() {
+    return numDone == ids.length;
+  }
+
+  int numRows() {
+    return numRows;
+  }
+
+  float[] logits() {
+    return logits;
+  }
+
+  void rearm() {
+    ready = new CountDownLatch(1);
+  }
+
+  /** Waits for the next chunk and returns its first position. */
+  int awaitChunk() {
+    try {
+      ready.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new GenerationException(
+          ErrorCode.GENERATION_CANCELLED,
+          "The logits were not computed",
+          "the waiting thread was interrupted",
+          "call again without interrupting",
+          e);
+    }
+    RuntimeException failed = failure;
+    if (failed != null) {
+      throw failed;
+    }
+    return numDone - numRows;
+  }
+
+  /** Computes the next chunk, on the engine's thread. */
+  void run(Executable executable, StepBatch batch, SamplingRows rows) {
+    pinned = true;
+    batch.clear();
+    rows.clear();
+    int n = Math.min(chunk, ids.length - numDone);
+    batch.addSequence(StepBatch.NO_ADAPTER, n);
+    for (int g = 0; g < tables.length; g++) {
+      for (int i = 0; i < tables[g].numBlocks(); i++) {
+        batch.addBlock(g, tables[g].blockAt(i));
+      }
+    }
+    for (int i = 0; i < n; i++) {
+      batch.addToken(ids[numDone + i], numDone + i);
+      rows.addGreedy();
+    }
+    StepHandle handle = executable.submit(batch, rows, ProbeStep::ignore);
+    handle.await();
+    StepOutput output = handle.output(Program.LOGITS);
+    System.arraycopy(output.data(), 0, logits, 0, n * vocabSize);
+    numRows = n;
+    numDone += n;
+    ready.countDown();
+  }
+
+  private static void ignore(
+      SamplingRows rows, int row, float[] logits, int offset, int vocabSize, SampledRows out) {
+    out.set(row, 0, 0);
+  }
+
+  /** Ends the wait with a failure. */
+  void fail(RuntimeException cause) {
+    failure = cause;
+    ready.countDown();
+  }
+}

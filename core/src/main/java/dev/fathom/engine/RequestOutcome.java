@@ -1,0 +1,28 @@
+package dev.fathom.engine;
+
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The one terminal event of a request.
+ *
+ * @param choices what came of each choice
+ * @param failure why the request failed, null where it did not; cancelling is no failure
+ * @param promptTokens tokens of the prompt
+ * @param queueNanos from submission to the first step
+ * @param prefillNanos from there to the first token
+ * @param decodeNanos from the first token to the end
+ */
+public record RequestOutcome(
+    List<ChoiceOutcome> choices,
+    @Nullable RuntimeException failure,
+    int promptTokens,
+    long queueNanos,
+    long prefillNanos,
+    long decodeNanos) {
+
+  /** Copies the list. */
+  public RequestOutcome {
+    choices = List.copyOf(choices);
+  }
+}

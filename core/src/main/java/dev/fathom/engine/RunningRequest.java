@@ -1,0 +1,106 @@
+package dev.fathom.engine;
+
+import dev.fathom.backend.SamplingParams;
+import dev.fathom.text.Tokenizer;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A request inside the engine: its outputs, its sequences, its times, and whether it has ended.
+ *
+ * <p>{@link #cancel} may be called by any thread; all else belongs to the engine's thread.
+ */
+final class RunningRequest {
+
+  final EngineRequest spec;
+  final RequestListener listener;
+  final ChoiceOutput[] outputs;
+  final List<Sequence> sequences = new ArrayList<>();
+  private final long submittedNanos;
+  private volatile boolean cancelled;
+  private long startedNanos;
+  private long firstTokenNanos;
+  private boolean started;
+  private boolean hasToken;
+  private boolean ended;
+  private int numOpen;
+
+  RunningRequest(
+      EngineRequest spec, RequestListener listener, Tokenizer tokenizer, long submittedNanos) {
+    this.spec = spec;
+    this.listener = listener;
+    this.submittedNanos = submittedNanos;
+    this.numOpen = spec.choices().size();
+    this.outputs = new ChoiceOutput[numOpen];
+    for (int i = 0; i < numOpen; i++) {
+      outputs[i] = new ChoiceOutput(tokenizer, spec);
+    }
+  }
+
+  void cancel() {
+    cancelled = true;
+  }
+
+  boolean isCancelled() {
+    return cancelled;
+  }
+
+  boolean hasEnded() {
+    return ended;
+  }
+
+  /** Returns true the first time. */
+  boolean start(long nowNanos) {
+    if (started) {
+      return false;
+    }
+    started = true;
+    startedNanos = nowNanos;
+    return true;
+  }
+
+  boolean hasStarted() {
+    return started;
+  }
+
+  void noteToken(long nowNanos) {
+    if (!hasToken) {
+      hasToken = true;
+      firstTokenNanos = nowNanos;
+    }
+  }
+
+  /** Ends a choice; returns whether it was the last. */
+  boolean endChoice() {
+    return --numOpen == 0;
+  }
+
+  /**
+   * Ends the request and tells its listener, once.
+   *
+   * @param reason of choices that are still open
+   */
+  void end(EndReason reason, @Nullable RuntimeException failure, long nowNanos) {
+    if (ended) {
+      return;
+    }
+    ended = true;
+    List<ChoiceOutcome> outcomes = new ArrayList<>();
+    List<SamplingParams> choices = spec.choices();
+    for (int i = 0; i < outputs.length; i++) {
+      outputs[i].end(reason, null);
+      outcomes.add(outputs[i].outcome(choices.get(i).seed()));
+    }
+    long begin = started ? startedNanos : nowNanos;
+    long first = hasToken ? firstTokenNanos : nowNanos;
+    listener.onEnd(
+        new RequestOutcome(
+            outcomes,
+            failure,
+            spec.promptIds().length,
+            begin - submittedNanos,
+            first - begin,
+            nowNanos - first));
+  }
+}
