@@ -192,7 +192,7 @@ class ModelConfigTest {
         parse("{'quantization_config':{'quant_method':'awq','bits':4,'group_size':128}}")
             .quantization();
     assertThat(awq).isNotNull();
-    assertThat(awq.json().has("group_size")).isTrue();
+    assertThat(awq.section().has("group_size")).isTrue();
     awq.requireKnown(List.of("fp8", "awq"));
     assertRefused(
         () -> awq.requireKnown(List.of("gptq", "fp8")),
