@@ -1,0 +1,142 @@
+package dev.fathom.cpu;
+
+import dev.fathom.backend.PlacedWeights;
+import dev.fathom.cpu.kernel.Matrix;
+import dev.fathom.cpu.kernel.Order;
+import dev.fathom.error.BackendException;
+import dev.fathom.error.ErrorCode;
+import dev.fathom.moe.RouterScratch;
+import dev.fathom.program.Op;
+import dev.fathom.program.Program;
+import dev.fathom.program.RopeSpec;
+import dev.fathom.program.WeightRef;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** Binds each operation of a program to its weights, its memory and its kernel. Used once. */
+final class Binder {
+
+  private final Program program;
+  private final PlacedWeights weights;
+  private final Step step;
+  private final PagedKv kv;
+  private final Adapters adapters;
+  private final Map<RopeSpec, RopeTable> ropes = new LinkedHashMap<>();
+  private final float[] routerScores;
+  private final RouterScratch routerScratch;
+  private final MoeOperation.Scratch moeScratch;
+  private final HeadScratch[] heads;
+  private final LatentAttentionOperation.Scratch[] latentScratch;
+  private final TopKIndexOperation.Scratch[] indexScratch;
+
+  Binder(Program program, PlacedWeights weights, Step step, PagedKv kv, Adapters adapters) {
+    this.program = program;
+    this.weights = weights;
+    this.step = step;
+    this.kv = kv;
+    this.adapters = adapters;
+    Sizes sizes = step.sizes();
+    this.routerScores = new float[sizes.scores()];
+    this.routerScratch = new RouterScratch(sizes.experts());
+    this.moeScratch = new MoeOperation.Scratch(sizes);
+    this.heads = new HeadScratch[step.threads()];
+    this.latentScratch = new LatentAttentionOperation.Scratch[heads.length];
+    this.indexScratch = new TopKIndexOperation.Scratch[heads.length];
+    for (int i = 0; i < heads.length; i++) {
+      heads[i] = new HeadScratch(sizes);
+      latentScratch[i] = new LatentAttentionOperation.Scratch(heads[i], sizes, step.identity());
+      indexScratch[i] = new TopKIndexOperation.Scratch(sizes);
+    }
+  }
+
+  /** Returns the operations in the order in which they run. */
+  List<Operation> bind() {
+    List<Operation> bound = new ArrayList<>();
+    for (Op op : program.ops()) {
+      Operation operation = bind(op);
+      if (operation != null) {
+        bound.add(operation);
+      }
+    }
+    // Every rotation of the step reads these tables.
+    ropes.values().forEach(table -> bound.addFirst(table::fill));
+    return bound;
+  }
+
+  private @Nullable Operation bind(Op op) {
+    return switch (op) {
+      case Op.Embed embed -> Elementwise.embed(embed, weight(embed.weight()), step);
+      case Op.RmsNorm norm -> Elementwise.rmsNorm(norm, weight(norm.weight()).vector(), step);
+      case Op.Linear linear ->
+          new LinearOperation(
+              linear, matrix(linear.weight()), vector(linear.bias()), step, adapters);
+      case Op.Slice slice -> Elementwise.slice(slice, step);
+      case Op.Reshape _ -> null;
+      case Op.Rope rope -> Elementwise.rope(rope, table(rope.rope()), step);
+      case Op.StoreKv store -> Elementwise.storeKv(store, kv, step);
+      case Op.LatentAttention attention ->
+          new LatentAttentionOperation(attention, matrix(attention.kvB()), kv, step, latentScratch);
+      case Op.Attention attention -> new AttentionOperation(attention, kv, step, heads);
+      case Op.TopKIndex index -> new TopKIndexOperation(index, kv, step, indexScratch);
+      case Op.LayerNorm norm ->
+          Elementwise.layerNorm(
+              norm, weight(norm.weight()).vector(), weight(norm.bias()).vector(), step);
+      case Op.Route route ->
+          new RouteOperation(
+              route,
+              matrix(route.weight()),
+              vector(route.bias()),
+              step,
+              routerScores,
+              routerScratch);
+      case Op.Moe moe -> new MoeOperation(moe, experts(moe), step, moeScratch);
+      case Op.SwiGlu swiGlu -> Elementwise.swiGlu(swiGlu, step);
+      case Op.Add add -> Elementwise.add(add, step);
+      case Op.Logits logits -> new LogitsOperation(logits, matrix(logits.weight()), step, adapters);
+    };
+  }
+
+  private RopeTable table(RopeSpec spec) {
+    return ropes.computeIfAbsent(spec, s -> new RopeTable(s, step));
+  }
+
+  private CpuWeight weight(WeightRef ref) {
+    return (CpuWeight) weights.get(ref);
+  }
+
+  private Matrix matrix(WeightRef ref) {
+    return weight(ref).matrix();
+  }
+
+  private float @Nullable [] vector(@Nullable WeightRef ref) {
+    return ref == null ? null : weight(ref).vector();
+  }
+
+  private MoeOperation.ExpertMatrices[] experts(Op.Moe moe) {
+    MoeOperation.ExpertMatrices[] bound = new MoeOperation.ExpertMatrices[moe.experts().size()];
+    for (int e = 0; e < bound.length; e++) {
+      bound[e] =
+          new MoeOperation.ExpertMatrices(
+              matrix(moe.experts().get(e).gate()),
+              matrix(moe.experts().get(e).up()),
+              matrix(moe.experts().get(e).down()));
+      sameOrder(bound[0].gate().order(), bound[e].gate(), moe.experts().get(e).gate());
+      sameOrder(bound[0].gate().order(), bound[e].up(), moe.experts().get(e).up());
+      sameOrder(bound[0].down().order(), bound[e].down(), moe.experts().get(e).down());
+    }
+    return bound;
+  }
+
+  private static void sameOrder(Order order, Matrix matrix, WeightRef ref) {
+    if (matrix.order() != order) {
+      throw new BackendException(
+          ErrorCode.BACKEND_UNSUPPORTED,
+          "The cpu backend wants one weight format for all experts of a layer",
+          "another one: " + ref,
+          "convert the experts to one format or use the reference backend");
+    }
+  }
+}

@@ -1,0 +1,71 @@
+package dev.fathom.cpu;
+
+import dev.fathom.backend.Adapter;
+import dev.fathom.cpu.kernel.Matrix;
+import dev.fathom.cpu.kernel.Vectors;
+import dev.fathom.program.Lead;
+import dev.fathom.program.Op;
+import org.jspecify.annotations.Nullable;
+
+/** out = in * W^T + bias; each thread has a range of W's rows. */
+final class LinearOperation implements Operation, ThreadTeam.Work {
+
+  private final Op.Linear op;
+  private final Matrix matrix;
+  private final float @Nullable [] bias;
+  private final Step step;
+  private final Adapters adapters;
+  private final float[] in;
+  private final float[] out;
+  private final Vectors vectors;
+
+  LinearOperation(
+      Op.Linear op, Matrix matrix, float @Nullable [] bias, Step step, Adapters adapters) {
+    this.op = op;
+    this.matrix = matrix;
+    this.bias = bias;
+    this.step = step;
+    this.adapters = adapters;
+    this.in = step.data(op.input());
+    this.out = step.data(op.result());
+    this.vectors = step.inputs(matrix.order(), in, matrix.cols());
+  }
+
+  @Override
+  public void run() {
+    int n = step.vectors(op.input());
+    step.arrange(matrix.order(), in, matrix.cols(), step.identity(), n);
+    step.dispatch((long) n * matrix.rows() * matrix.cols(), this);
+    if (op.input().shape().lead() == Lead.TOKENS) {
+      addAdapters(n);
+    }
+  }
+
+  @Override
+  public void run(int part, int numParts) {
+    int rows = matrix.rows();
+    int n = step.vectors(op.input());
+    int from = Step.begin(rows, part, numParts);
+    int to = Step.begin(rows, part + 1, numParts);
+    matrix.multiply(from, to, vectors, 0, n, out, 0, rows);
+    float[] offsets = bias;
+    if (offsets != null) {
+      for (int i = 0; i < n; i++) {
+        for (int r = from; r < to; r++) {
+          out[i * rows + r] += offsets[r];
+        }
+      }
+    }
+  }
+
+  private void addAdapters(int n) {
+    int perToken = n / step.numTokens();
+    for (int i = 0; i < n; i++) {
+      int sequence = step.batch().sequenceOf(i / perToken);
+      Adapter.Delta delta = adapters.find(step.batch(), sequence, op.name());
+      if (delta != null) {
+        adapters.add(delta, in, i * matrix.cols(), out, i * matrix.rows());
+      }
+    }
+  }
+}

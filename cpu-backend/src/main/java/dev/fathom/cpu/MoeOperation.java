@@ -1,0 +1,143 @@
+package dev.fathom.cpu;
+
+import dev.fathom.cpu.kernel.Matrix;
+import dev.fathom.cpu.kernel.Sum;
+import dev.fathom.cpu.kernel.SwiGlu;
+import dev.fathom.cpu.kernel.Vectors;
+import dev.fathom.moe.ExpertPlan;
+import dev.fathom.program.Op;
+import java.util.Arrays;
+
+/**
+ * The chosen experts, expert by expert, so that each weight is streamed once a step.
+ *
+ * <p>First gate and up: the threads share out all rows of all active experts. Then down: each
+ * thread has a range of output columns and adds the experts to them in rising order of their ids.
+ */
+final class MoeOperation implements Operation {
+
+  /** The three matrices of an expert. */
+  record ExpertMatrices(Matrix gate, Matrix up, Matrix down) {}
+
+  private final Op.Moe op;
+  private final ExpertMatrices[] experts;
+  private final Step step;
+  private final Scratch scratch;
+  private final float[] in;
+  private final float[] out;
+  private final int hidden;
+  private final int intermediate;
+  private final Vectors gateInputs;
+  private final Vectors downInputs;
+  private final ThreadTeam.Work gateAndUp = this::gateAndUp;
+  private final ThreadTeam.Work down = this::down;
+  private final ThreadTeam.Work arrange = this::arrange;
+
+  /** Memory that all mixtures of a program share. */
+  static final class Scratch {
+    private final ExpertPlan plan = new ExpertPlan();
+    private final int[] tokenOf;
+    private final float[] weightOf;
+    private final float[] gate;
+    private final float[] up;
+    private final float[] result;
+
+    Scratch(Sizes sizes) {
+      tokenOf = new int[sizes.expertRows()];
+      weightOf = new float[sizes.expertRows()];
+      gate = new float[sizes.intermediate()];
+      up = new float[sizes.intermediate()];
+      result = new float[sizes.down()];
+    }
+  }
+
+  MoeOperation(Op.Moe op, ExpertMatrices[] experts, Step step, Scratch scratch) {
+    this.op = op;
+    this.experts = experts;
+    this.step = step;
+    this.scratch = scratch;
+    this.in = step.data(op.input());
+    this.out = step.data(op.result());
+    this.hidden = experts[0].gate().cols();
+    this.intermediate = experts[0].gate().rows();
+    this.gateInputs =
+        new Vectors(
+            step.inputs(experts[0].gate().order(), in, hidden).data(), hidden, scratch.tokenOf);
+    // The activations lie in gate; their copy in the order of down overwrites up.
+    this.downInputs = new Vectors(scratch.up, intermediate, step.identity());
+  }
+
+  @Override
+  public void run() {
+    plan();
+    long rows = scratch.plan.numAssignments();
+    step.arrange(experts[0].gate().order(), in, hidden, step.identity(), step.numTokens());
+    step.dispatch(2 * rows * intermediate * hidden, gateAndUp);
+    step.dispatch(rows * intermediate, arrange);
+    step.dispatch(rows * intermediate * hidden, down);
+  }
+
+  private void plan() {
+    int topK = op.routing().shape().last();
+    float[] weights = step.data(op.routing());
+    ExpertPlan plan = scratch.plan;
+    plan.build(step.numTokens(), topK, step.ints(op.routing()), experts.length);
+    for (int i = 0; i < plan.numAssignments(); i++) {
+      scratch.tokenOf[i] = plan.tokenOf(i);
+      scratch.weightOf[i] = weights[plan.assignmentOf(i)];
+    }
+  }
+
+  private void gateAndUp(int part, int numParts) {
+    int total = scratch.plan.numActiveExperts() * intermediate;
+    int end = Step.begin(total, part + 1, numParts);
+    for (int at = Step.begin(total, part, numParts); at < end; ) {
+      int from = at % intermediate;
+      int to = Math.min(intermediate, from + end - at);
+      gateAndUp(scratch.plan.activeExpert(at / intermediate), from, to);
+      at += to - from;
+    }
+  }
+
+  private void gateAndUp(int expert, int from, int to) {
+    int first = scratch.plan.offset(expert);
+    int n = scratch.plan.count(expert);
+    int off = first * intermediate;
+    ExpertMatrices e = experts[expert];
+    e.gate().multiply(from, to, gateInputs, first, n, scratch.gate, off, intermediate);
+    e.up().multiply(from, to, gateInputs, first, n, scratch.up, off, intermediate);
+    for (int i = 0; i < n; i++) {
+      int row = off + i * intermediate + from;
+      SwiGlu.run(scratch.gate, scratch.up, scratch.gate, row, to - from);
+    }
+  }
+
+  private void arrange(int part, int numParts) {
+    int rows = scratch.plan.numAssignments();
+    for (int i = Step.begin(rows, part, numParts); i < Step.begin(rows, part + 1, numParts); i++) {
+      int off = i * intermediate;
+      experts[0].down().order().arrange(scratch.gate, off, scratch.up, off, intermediate);
+    }
+  }
+
+  private void down(int part, int numParts) {
+    int from = Step.begin(hidden, part, numParts);
+    int to = Step.begin(hidden, part + 1, numParts);
+    for (int t = 0; t < step.numTokens(); t++) {
+      Arrays.fill(out, t * hidden + from, t * hidden + to, 0f);
+    }
+    ExpertPlan plan = scratch.plan;
+    for (int j = 0; j < plan.numActiveExperts(); j++) {
+      int expert = plan.activeExpert(j);
+      int first = plan.offset(expert);
+      int n = plan.count(expert);
+      Matrix matrix = experts[expert].down();
+      matrix.multiply(from, to, downInputs, first, n, scratch.result, 0, hidden);
+      for (int i = 0; i < n; i++) {
+        int target = scratch.tokenOf[first + i] * hidden + from;
+        float weight = scratch.weightOf[first + i];
+        Sum.addScaled(weight, scratch.result, i * hidden + from, out, target, to - from);
+      }
+    }
+  }
+}

@@ -1,0 +1,156 @@
+package dev.fathom.cpu;
+
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.cpu.kernel.Bf16Decode;
+import dev.fathom.kvcache.KvFormat;
+import dev.fathom.kvcache.KvGroup;
+import dev.fathom.kvcache.KvGroups;
+import dev.fathom.kvcache.KvLayout;
+import dev.fathom.kvcache.KvSpec;
+import dev.fathom.program.Program;
+import dev.fathom.quant.Bf16;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The paged KV cache: for each layer one segment of [blocks, tokens of a block, elements], little
+ * endian.
+ *
+ * <p>Owns its arena; {@link #close} frees it.
+ */
+final class PagedKv implements AutoCloseable {
+
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  /**
+   * The cache of one layer.
+   *
+   * @param group whose block tables name its blocks
+   * @param layout where a token lies in a block
+   * @param blocks all blocks
+   */
+  record Layer(int group, KvLayout layout, MemorySegment blocks) {}
+
+  private final Arena arena = Arena.ofShared();
+  private final List<KvGroup> groups;
+  private final Map<KvSpec, Layer> layers = new HashMap<>();
+  private final int blockTokens;
+
+  PagedKv(Program program, CompileOptions options) {
+    this.groups = KvGroups.of(program.kvSpecs());
+    this.blockTokens = options.blockTokens();
+    for (KvGroup group : groups) {
+      for (KvSpec spec : group.specs()) {
+        KvLayout layout = new KvLayout(spec, options.kvFormat(), blockTokens);
+        long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks());
+        layers.put(spec, new Layer(group.id(), layout, arena.allocate(bytes, 64)));
+      }
+    }
+  }
+
+  int numGroups() {
+    return groups.size();
+  }
+
+  long blockBytes(int group) {
+    long bytes = 0;
+    for (KvSpec spec : groups.get(group).specs()) {
+      bytes += layer(spec).layout().blockBytes();
+    }
+    return bytes;
+  }
+
+  Layer layer(KvSpec spec) {
+    Layer layer = layers.get(spec);
+    if (layer == null) {
+      throw new IllegalArgumentException("cache: expected a spec of the program, got " + spec);
+    }
+    return layer;
+  }
+
+  private long rowByte(Layer layer, StepBatch batch, int sequence, int position) {
+    int block = batch.block(sequence, layer.group(), position / blockTokens);
+    return layer.layout().slotOffset(block * blockTokens + position % blockTokens);
+  }
+
+  /** Writes elements [first, first + len) of a token of a sequence. */
+  void write(StepBatch batch, int t, Layer layer, int first, float[] source, int off, int len) {
+    KvFormat format = layer.layout().format();
+    long at =
+        rowByte(layer, batch, batch.sequenceOf(t), batch.position(t))
+            + (long) first * format.bytesPerElement();
+    switch (format) {
+      case F32 -> MemorySegment.copy(source, off, layer.blocks(), FLOAT, at, len);
+      case BF16 -> {
+        for (int i = 0; i < len; i++) {
+          layer.blocks().set(SHORT, at + 2L * i, Bf16.encode(source[off + i]));
+        }
+      }
+    }
+  }
+
+  /** Reads elements [first, first + len) of a position of a sequence to target[off..]. */
+  void read(
+      StepBatch batch,
+      int sequence,
+      Layer layer,
+      int position,
+      int first,
+      int len,
+      float[] target,
+      int off) {
+    KvFormat format = layer.layout().format();
+    long at = rowByte(layer, batch, sequence, position) + (long) first * format.bytesPerElement();
+    switch (format) {
+      case F32 -> MemorySegment.copy(layer.blocks(), FLOAT, at, target, off, len);
+      case BF16 -> Bf16Decode.run(layer.blocks(), at, target, off, len);
+    }
+  }
+
+  /** Runs the block copies of a step in their order. */
+  void copyBlocks(StepBatch batch) {
+    for (int c = 0; c < batch.numCopies(); c++) {
+      for (KvSpec spec : groups.get(batch.copyGroup(c)).specs()) {
+        Layer layer = layer(spec);
+        long bytes = layer.layout().blockBytes();
+        long from = bytes * batch.copySource(c);
+        long to = bytes * batch.copyDestination(c);
+        MemorySegment.copy(layer.blocks(), from, layer.blocks(), to, bytes);
+      }
+    }
+  }
+
+  void export(int group, int block, MemorySegment target) {
+    long at = 0;
+    for (KvSpec spec : groups.get(group).specs()) {
+      Layer layer = layer(spec);
+      long bytes = layer.layout().blockBytes();
+      MemorySegment.copy(layer.blocks(), bytes * block, target, at, bytes);
+      at += bytes;
+    }
+  }
+
+  void restore(int group, int block, MemorySegment source) {
+    long at = 0;
+    for (KvSpec spec : groups.get(group).specs()) {
+      Layer layer = layer(spec);
+      long bytes = layer.layout().blockBytes();
+      MemorySegment.copy(source, at, layer.blocks(), bytes * block, bytes);
+      at += bytes;
+    }
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

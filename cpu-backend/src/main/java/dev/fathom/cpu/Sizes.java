@@ -1,0 +1,184 @@
+package dev.fathom.cpu;
+
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.ScratchPlan;
+import dev.fathom.program.Lead;
+import dev.fathom.program.Op;
+import dev.fathom.program.Program;
+import dev.fathom.program.RopeSpec;
+import dev.fathom.program.Value;
+import java.util.HashSet;
+import java.util.Set;
+
+/** How much scratch memory a program needs, in elements; each the largest over its operations. */
+final class Sizes {
+
+  private static final int ARRAY_LIMIT = Integer.MAX_VALUE - 8;
+
+  private final CompileOptions options;
+  private final long slotBytes;
+  private int ordered;
+  private int scores;
+  private int experts;
+  private int expertRows;
+  private int intermediate;
+  private int down;
+  private int latentRank;
+  private int keyWidth;
+  private int valueWidth;
+  private int indexHeads;
+  private int indexDim;
+  private int indexPositions;
+  private final int vocab;
+  private final Set<RopeSpec> ropes = new HashSet<>();
+
+  Sizes(Program program, CompileOptions options) {
+    this.options = options;
+    this.slotBytes =
+        new ScratchPlan(program, options.outputs()).bytes(options.maxTokens(), options.maxRows());
+    this.vocab = program.vocabSize();
+    program.ops().forEach(this::measure);
+  }
+
+  private void measure(Op op) {
+    switch (op) {
+      case Op.Linear linear -> order(vectors(linear.input()), linear.weight().cols());
+      case Op.Logits logits -> order(options.maxRows(), logits.weight().cols());
+      case Op.Route route -> {
+        order(options.maxTokens(), route.weight().cols());
+        experts = Math.max(experts, route.spec().numExperts());
+        scores = Math.max(scores, elements(options.maxTokens(), route.spec().numExperts()));
+      }
+      case Op.Moe moe -> measureMoe(moe);
+      case Op.Rope rope -> ropes.add(rope.rope());
+      case Op.LatentAttention attention -> {
+        latentRank = Math.max(latentRank, attention.cache().kvLoraRank());
+        keyWidth = Math.max(keyWidth, attention.cache().elementsPerToken());
+        valueWidth = Math.max(valueWidth, attention.cache().kvLoraRank());
+      }
+      case Op.Attention attention -> {
+        keyWidth = Math.max(keyWidth, attention.cache().headDim());
+        valueWidth = Math.max(valueWidth, attention.cache().headDim());
+      }
+      case Op.TopKIndex index -> {
+        indexHeads = Math.max(indexHeads, index.query().shape().dims().getFirst());
+        indexDim = Math.max(indexDim, index.cache().indexHeadDim());
+        indexPositions = elements(options.maxBlocksPerSequence(), options.blockTokens());
+      }
+      default -> {}
+    }
+  }
+
+  private void measureMoe(Op.Moe moe) {
+    int rows = elements(options.maxTokens(), moe.routing().shape().last());
+    int cols = moe.input().shape().last();
+    order(options.maxTokens(), cols);
+    expertRows = Math.max(expertRows, rows);
+    intermediate = Math.max(intermediate, elements(rows, moe.experts().getFirst().gate().rows()));
+    down = Math.max(down, elements(options.maxTokens(), cols));
+  }
+
+  private int vectors(Value value) {
+    int rows = value.shape().lead() == Lead.TOKENS ? options.maxTokens() : options.maxRows();
+    return elements(rows, value.shape().width() / value.shape().last());
+  }
+
+  private void order(int vectors, int width) {
+    ordered = Math.max(ordered, elements(vectors, width));
+  }
+
+  static int elements(int rows, int width) {
+    long elements = (long) rows * width;
+    if (elements > ARRAY_LIMIT) {
+      throw new IllegalArgumentException(
+          "must be <= " + ARRAY_LIMIT + ": rows=" + rows + " width=" + width);
+    }
+    return (int) elements;
+  }
+
+  /** Activations brought into the order of a weight format. */
+  int ordered() {
+    return ordered;
+  }
+
+  /** Router logits [T, E]. */
+  int scores() {
+    return scores;
+  }
+
+  /** Most experts of a router, at least 1. */
+  int experts() {
+    return Math.max(1, experts);
+  }
+
+  /** Rows of the expert plan, T * K. */
+  int expertRows() {
+    return expertRows;
+  }
+
+  /** Gate (or up) activations of all chosen experts, [T * K, M]. */
+  int intermediate() {
+    return intermediate;
+  }
+
+  /** Results of one expert, [T, C]. */
+  int down() {
+    return down;
+  }
+
+  /** Logits of a row. */
+  int vocab() {
+    return vocab;
+  }
+
+  /** Widest latent without position. */
+  int latentRank() {
+    return latentRank;
+  }
+
+  /** Widest key of an attention. */
+  int keyWidth() {
+    return keyWidth;
+  }
+
+  /** Widest value of an attention. */
+  int valueWidth() {
+    return valueWidth;
+  }
+
+  /** Most heads of an indexer. */
+  int indexHeads() {
+    return indexHeads;
+  }
+
+  /** Widest key of an indexer. */
+  int indexDim() {
+    return indexDim;
+  }
+
+  /** Positions of the longest sequence where there is an indexer, else 0. */
+  int indexPositions() {
+    return indexPositions;
+  }
+
+  /** Returns an upper bound of the bytes that an executable allocates, without the KV cache. */
+  long bytes(int threads) {
+    long perThread =
+        HeadScratch.floats(this) + 2L * latentRank + TopKIndexOperation.Scratch.floats(this);
+    long rope = 0;
+    for (RopeSpec spec : ropes) {
+      rope += 2L * options.maxTokens() * spec.dim();
+    }
+    long floats =
+        (long) ordered
+            + scores
+            + 2L * intermediate
+            + down
+            + vocab
+            + threads * perThread
+            + rope
+            + 4L * expertRows
+            + 4L * options.maxTokens();
+    return slotBytes + Float.BYTES * floats;
+  }
+}

@@ -1,0 +1,177 @@
+package dev.fathom.cpu;
+
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.SampledRows;
+import dev.fathom.backend.ScratchPlan;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.cpu.kernel.Order;
+import dev.fathom.cpu.kernel.Vectors;
+import dev.fathom.program.ElementType;
+import dev.fathom.program.Lead;
+import dev.fathom.program.Program;
+import dev.fathom.program.Value;
+
+/**
+ * The step that is running and the memory that its operations share. The engine's thread changes it
+ * between dispatches; workers read.
+ */
+final class Step {
+
+  /** Multiplications below which a dispatch costs more than it brings. */
+  private static final long WORTH_A_DISPATCH = 1 << 16;
+
+  private final CompileOptions options;
+  private final ThreadTeam team;
+  private final ScratchPlan plan;
+  private final Sizes sizes;
+  private final float[][] slots;
+  private final int[][] ints;
+  private final float[] ordered;
+  private final Arranger arranger;
+  private final int[] identity;
+  private final int[] tokens;
+  private StepBatch batch;
+
+  Step(Program program, CompileOptions options, ThreadTeam team, StepBatch empty) {
+    this.options = options;
+    this.team = team;
+    this.plan = new ScratchPlan(program, options.outputs());
+    this.sizes = new Sizes(program, options);
+    this.slots = new float[plan.slots().size()][];
+    this.ints = new int[plan.slots().size()][];
+    this.ordered = new float[sizes.ordered()];
+    this.arranger = new Arranger(ordered);
+    this.tokens = new int[options.maxTokens()];
+    this.batch = empty;
+    int longest = Math.max(1, sizes.expertRows());
+    for (int i = 0; i < slots.length; i++) {
+      ScratchPlan.Slot slot = plan.slots().get(i);
+      int rows = slot.lead() == Lead.TOKENS ? options.maxTokens() : options.maxRows();
+      int elements = Sizes.elements(rows, slot.width());
+      slots[i] = new float[slot.type() == ElementType.I32 ? 0 : elements];
+      ints[i] = new int[slot.type() == ElementType.F32 ? 0 : elements];
+    }
+    for (Value value : program.values()) {
+      longest = Math.max(longest, capacity(value));
+    }
+    this.identity = new int[longest];
+    for (int i = 0; i < longest; i++) {
+      identity[i] = i;
+    }
+  }
+
+  /** Most vectors on the last axis of a value. */
+  private int capacity(Value value) {
+    int rows = value.shape().lead() == Lead.TOKENS ? options.maxTokens() : options.maxRows();
+    return rows * (value.shape().width() / value.shape().last());
+  }
+
+  /** Begins a step; sampled tokens come from the previous one. */
+  void begin(StepBatch next, SampledRows previous) {
+    batch = next;
+    for (int t = 0; t < next.numTokens(); t++) {
+      int token = next.token(t);
+      tokens[t] = token >= 0 ? token : previous.token(-1 - token);
+    }
+  }
+
+  CompileOptions options() {
+    return options;
+  }
+
+  Sizes sizes() {
+    return sizes;
+  }
+
+  int threads() {
+    return team.size();
+  }
+
+  StepBatch batch() {
+    return batch;
+  }
+
+  int numTokens() {
+    return batch.numTokens();
+  }
+
+  /** Returns the id of token t. */
+  int token(int t) {
+    return tokens[t];
+  }
+
+  /** Returns the memory of a value; it belongs to the value until its last reader ran. */
+  float[] data(Value value) {
+    return slots[plan.slotOf(value)];
+  }
+
+  /** Returns the integers of a value: expert ids of a routing, positions of a selection. */
+  int[] ints(Value value) {
+    return ints[plan.slotOf(value)];
+  }
+
+  /** Returns how many vectors the last axis of a value has in this step. */
+  int vectors(Value value) {
+    int rows = value.shape().lead() == Lead.TOKENS ? batch.numTokens() : batch.numRows();
+    return rows * (value.shape().width() / value.shape().last());
+  }
+
+  /** Returns 0, 1, 2, ... */
+  int[] identity() {
+    return identity;
+  }
+
+  /** Returns where {@link #arrange} leaves vectors of an order. */
+  Vectors inputs(Order order, float[] natural, int len) {
+    return new Vectors(order == Order.NATURAL ? natural : ordered, len, identity);
+  }
+
+  /**
+   * Brings n vectors of len elements into the order of a matrix, in memory that the next call
+   * reuses; natural ones stay where they are.
+   */
+  void arrange(Order order, float[] natural, int len, int[] rows, int n) {
+    if (order != Order.NATURAL) {
+      arranger.order = order;
+      arranger.natural = natural;
+      arranger.len = len;
+      arranger.rows = rows;
+      arranger.n = n;
+      dispatch((long) n * len, arranger);
+    }
+  }
+
+  private static final class Arranger implements ThreadTeam.Work {
+    private final float[] out;
+    private Order order = Order.NATURAL;
+    private float[] natural = {};
+    private int[] rows = {};
+    private int len;
+    private int n;
+
+    Arranger(float[] out) {
+      this.out = out;
+    }
+
+    @Override
+    public void run(int part, int numParts) {
+      for (int i = begin(n, part, numParts); i < begin(n, part + 1, numParts); i++) {
+        order.arrange(natural, rows[i] * len, out, i * len, len);
+      }
+    }
+  }
+
+  /** Runs work on the team, or on this thread alone where it is small. */
+  void dispatch(long multiplications, ThreadTeam.Work work) {
+    if (multiplications < WORTH_A_DISPATCH) {
+      work.run(0, 1);
+    } else {
+      team.run(work);
+    }
+  }
+
+  /** Returns the first of n items that belongs to a part; for part = numParts it returns n. */
+  static int begin(int n, int part, int numParts) {
+    return (int) ((long) n * part / numParts);
+  }
+}

@@ -1,0 +1,225 @@
+package dev.fathom.cpu.kernel;
+
+import static dev.fathom.cpu.kernel.Lanes.F;
+import static dev.fathom.cpu.kernel.Lanes.I;
+import static dev.fathom.cpu.kernel.Lanes.L;
+import static dev.fathom.cpu.kernel.Lanes.LITTLE;
+
+import dev.fathom.quant.BlockScaleLayout;
+import dev.fathom.quant.Fp8E4m3;
+import dev.fathom.quant.WeightMatrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Objects;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * Products with E4M3 rows and one scale a block.
+ *
+ * <p>A byte that is moved to the top of an int, shifted right by 4 with its sign and masked with
+ * 0x87F00000 is the float32 of the same sign, exponent field and mantissa: the weight times 2^-120,
+ * subnormals included. The 2^120 is given back in two halves, by {@link Order#QUADS} and by the
+ * scales. NaN codes would become 480, so a matrix that has one is a {@link DecodedMatrix}.
+ */
+final class Fp8Matrix extends Matrix {
+
+  private static final int FLOAT_BITS = 0x87F00000;
+  private static final float SCALE_SHARE = 0x1p56f;
+  private static final float LANE_SHARE = 0x1p-120f;
+  private static final float INPUT_SHARE = 0x1p64f;
+  private static final int NAN_CODE = 0x7F;
+
+  private final MemorySegment data;
+  private final float[] scales;
+  private final int scaleCols;
+  private final int blockRows;
+  private final int blockShift;
+
+  private Fp8Matrix(WeightMatrix source, BlockScaleLayout layout, float[] scales) {
+    super(source.rows(), source.cols());
+    this.data = source.data();
+    this.scales = scales;
+    this.scaleCols = layout.scaleCols();
+    this.blockRows = layout.blockRows();
+    this.blockShift = Integer.numberOfTrailingZeros(layout.blockCols());
+  }
+
+  static Fp8Matrix of(WeightMatrix source, BlockScaleLayout layout) {
+    float[] scales = new float[layout.scaleRows() * layout.scaleCols()];
+    ValueLayout.OfFloat stored = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE);
+    MemorySegment.copy(
+        Objects.requireNonNull(source.scales()), stored, 0, scales, 0, scales.length);
+    for (int i = 0; i < scales.length; i++) {
+      scales[i] *= SCALE_SHARE;
+    }
+    return new Fp8Matrix(source, layout, scales);
+  }
+
+  /** Returns whether blocks hold whole chunks, so that a chunk has one scale. */
+  static boolean fits(BlockScaleLayout layout) {
+    return Integer.bitCount(layout.blockCols()) == 1
+        && layout.blockCols() % Order.QUADS.chunk() == 0;
+  }
+
+  /** Returns whether a code of the matrix is NaN. */
+  static boolean hasNan(WeightMatrix source) {
+    MemorySegment data = source.data();
+    long body = data.byteSize() - data.byteSize() % (4L * L);
+    for (long at = 0; at < body; at += 4L * L) {
+      IntVector codes = IntVector.fromMemorySegment(I, data, at, LITTLE);
+      // A magnitude of 0x7F carries into the bit above it when one is added.
+      IntVector carry = codes.and(0x7F7F7F7F).add(0x01010101).and(0x80808080);
+      if (carry.reduceLanes(VectorOperators.OR) != 0) {
+        return true;
+      }
+    }
+    for (long at = body; at < data.byteSize(); at++) {
+      if ((data.get(ValueLayout.JAVA_BYTE, at) & NAN_CODE) == NAN_CODE) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  @Override
+  public Order order() {
+    return Order.QUADS;
+  }
+
+  private int scaleRow(int r) {
+    return r / blockRows * scaleCols;
+  }
+
+  private float code(long at) {
+    return Fp8E4m3.decode(data.get(ValueLayout.JAVA_BYTE, at));
+  }
+
+  private float tail(int r, int begin, float[] x, int off) {
+    long row = (long) r * cols();
+    float sum = 0;
+    for (int c = begin; c < cols(); c++) {
+      float scale = scales[scaleRow(r) + (c >> blockShift)] * LANE_SHARE;
+      sum += code(row + c) * scale * x[off + c];
+    }
+    return sum;
+  }
+
+  private static FloatVector lane0(IntVector quads) {
+    return floats(quads.lanewise(VectorOperators.LSHL, 24));
+  }
+
+  private static FloatVector lane1(IntVector quads) {
+    return floats(quads.lanewise(VectorOperators.LSHL, 16));
+  }
+
+  private static FloatVector lane2(IntVector quads) {
+    return floats(quads.lanewise(VectorOperators.LSHL, 8));
+  }
+
+  private static FloatVector floats(IntVector quads) {
+    return quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
+  }
+
+  @Override
+  float dot(int r, float[] x, int off) {
+    MemorySegment weights = data;
+    long row = (long) r * cols();
+    int scaleRow = scaleRow(r);
+    int body = cols() - cols() % (4 * L);
+    FloatVector sum = FloatVector.zero(F);
+    for (int c = 0; c < body; c += 4 * L) {
+      IntVector quads = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
+      FloatVector scale = FloatVector.broadcast(F, scales[scaleRow + (c >> blockShift)]);
+      FloatVector p = FloatVector.fromArray(F, x, off + c).mul(lane0(quads));
+      p = FloatVector.fromArray(F, x, off + c + L).fma(lane1(quads), p);
+      p = FloatVector.fromArray(F, x, off + c + 2 * L).fma(lane2(quads), p);
+      p = FloatVector.fromArray(F, x, off + c + 3 * L).fma(floats(quads), p);
+      sum = p.fma(scale, sum);
+    }
+    return Lanes.sum(sum) + tail(r, body, x, off);
+  }
+
+  @Override
+  void dot4(int r, float[] x, int x0, int x1, int x2, int x3, float[] out, int at, int stride) {
+    MemorySegment weights = data;
+    long row = (long) r * cols();
+    int scaleRow = scaleRow(r);
+    int body = cols() - cols() % (4 * L);
+    FloatVector sum0 = FloatVector.zero(F);
+    FloatVector sum1 = sum0;
+    FloatVector sum2 = sum0;
+    FloatVector sum3 = sum0;
+    for (int c = 0; c < body; c += 4 * L) {
+      IntVector quads = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
+      FloatVector w = lane0(quads);
+      FloatVector p0 = FloatVector.fromArray(F, x, x0 + c).mul(w);
+      FloatVector p1 = FloatVector.fromArray(F, x, x1 + c).mul(w);
+      FloatVector p2 = FloatVector.fromArray(F, x, x2 + c).mul(w);
+      FloatVector p3 = FloatVector.fromArray(F, x, x3 + c).mul(w);
+      w = lane1(quads);
+      p0 = FloatVector.fromArray(F, x, x0 + c + L).fma(w, p0);
+      p1 = FloatVector.fromArray(F, x, x1 + c + L).fma(w, p1);
+      p2 = FloatVector.fromArray(F, x, x2 + c + L).fma(w, p2);
+      p3 = FloatVector.fromArray(F, x, x3 + c + L).fma(w, p3);
+      w = lane2(quads);
+      p0 = FloatVector.fromArray(F, x, x0 + c + 2 * L).fma(w, p0);
+      p1 = FloatVector.fromArray(F, x, x1 + c + 2 * L).fma(w, p1);
+      p2 = FloatVector.fromArray(F, x, x2 + c + 2 * L).fma(w, p2);
+      p3 = FloatVector.fromArray(F, x, x3 + c + 2 * L).fma(w, p3);
+      w = floats(quads);
+      FloatVector scale = FloatVector.broadcast(F, scales[scaleRow + (c >> blockShift)]);
+      sum0 = FloatVector.fromArray(F, x, x0 + c + 3 * L).fma(w, p0).fma(scale, sum0);
+      sum1 = FloatVector.fromArray(F, x, x1 + c + 3 * L).fma(w, p1).fma(scale, sum1);
+      sum2 = FloatVector.fromArray(F, x, x2 + c + 3 * L).fma(w, p2).fma(scale, sum2);
+      sum3 = FloatVector.fromArray(F, x, x3 + c + 3 * L).fma(w, p3).fma(scale, sum3);
+    }
+    out[at] = Lanes.sum(sum0) + tail(r, body, x, x0);
+    out[at + stride] = Lanes.sum(sum1) + tail(r, body, x, x1);
+    out[at + 2 * stride] = Lanes.sum(sum2) + tail(r, body, x, x2);
+    out[at + 3 * stride] = Lanes.sum(sum3) + tail(r, body, x, x3);
+  }
+
+  @Override
+  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
+    int body = cols() - cols() % (4 * L);
+    for (int c = 0; c < body; c += 4 * L) {
+      transposedChunk(from, n, x, off, c, out, outOff + c);
+    }
+    for (int c = body; c < cols(); c++) {
+      float sum = 0;
+      for (int i = 0; i < n; i++) {
+        float scale = scales[scaleRow(from + i) + (c >> blockShift)] / SCALE_SHARE;
+        sum += code((long) (from + i) * cols() + c) * scale * x[off + i];
+      }
+      out[outOff + c] = sum;
+    }
+  }
+
+  private void transposedChunk(
+      int from, int n, float[] x, int off, int c, float[] out, int outOff) {
+    FloatVector s0 = FloatVector.zero(F);
+    FloatVector s1 = s0;
+    FloatVector s2 = s0;
+    FloatVector s3 = s0;
+    for (int i = 0; i < n; i++) {
+      long at = (long) (from + i) * cols() + c;
+      IntVector quads = IntVector.fromMemorySegment(I, data, at, LITTLE);
+      float scale = scales[scaleRow(from + i) + (c >> blockShift)];
+      FloatVector factor = FloatVector.broadcast(F, x[off + i] * scale);
+      s0 = lane0(quads).fma(factor, s0);
+      s1 = lane1(quads).fma(factor, s1);
+      s2 = lane2(quads).fma(factor, s2);
+      s3 = floats(quads).fma(factor, s3);
+    }
+    FloatVector even = Lanes.zipLow(s0, s2).mul(INPUT_SHARE);
+    FloatVector odd = Lanes.zipLow(s1, s3).mul(INPUT_SHARE);
+    Lanes.zipLow(even, odd).intoArray(out, outOff);
+    Lanes.zipHigh(even, odd).intoArray(out, outOff + L);
+    even = Lanes.zipHigh(s0, s2).mul(INPUT_SHARE);
+    odd = Lanes.zipHigh(s1, s3).mul(INPUT_SHARE);
+    Lanes.zipLow(even, odd).intoArray(out, outOff + 2 * L);
+    Lanes.zipHigh(even, odd).intoArray(out, outOff + 3 * L);
+  }
+}

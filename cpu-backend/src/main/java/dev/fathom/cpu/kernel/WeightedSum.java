@@ -1,0 +1,127 @@
+package dev.fathom.cpu.kernel;
+
+import static dev.fathom.cpu.kernel.Lanes.F;
+import static dev.fathom.cpu.kernel.Lanes.L;
+
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * Sums of rows with one weight each, for several weight vectors at once: what attention does with
+ * values. Rows are added in rising order to a sum that starts at zero, and that to the target.
+ */
+public final class WeightedSum {
+
+  private WeightedSum() {}
+
+  /**
+   * Computes out[i * len + j] += sum over s in [0, numRows) of weights[i * weightStride + s] *
+   * rows[s * rowStride + j] for i in [0, n) and j in [0, len).
+   *
+   * @param weights [n, at least numRows]
+   * @param weightStride elements from one weight vector to the next
+   * @param rows numRows rows, of which the first len elements count
+   * @param numRows rows
+   * @param rowStride elements from one row to the next
+   * @param out [n, len]
+   * @param len elements of a sum
+   * @param n weight vectors
+   */
+  public static void add(
+      float[] weights,
+      int weightStride,
+      float[] rows,
+      int numRows,
+      int rowStride,
+      float[] out,
+      int len,
+      int n) {
+    int i = 0;
+    for (; i <= n - 4; i += 4) {
+      four(weights, i * weightStride, weightStride, rows, numRows, rowStride, out, i * len, len);
+    }
+    for (; i < n; i++) {
+      one(weights, i * weightStride, rows, numRows, rowStride, out, i * len, len);
+    }
+  }
+
+  private static void one(
+      float[] weights,
+      int w,
+      float[] rows,
+      int numRows,
+      int rowStride,
+      float[] out,
+      int at,
+      int len) {
+    int j = 0;
+    for (; j <= len - L; j += L) {
+      FloatVector sum = FloatVector.zero(F);
+      for (int s = 0; s < numRows; s++) {
+        FloatVector row = FloatVector.fromArray(F, rows, s * rowStride + j);
+        sum = row.fma(FloatVector.broadcast(F, weights[w + s]), sum);
+      }
+      FloatVector.fromArray(F, out, at + j).add(sum).intoArray(out, at + j);
+    }
+    tail(weights, w, rows, numRows, rowStride, out, at, j, len);
+  }
+
+  private static void tail(
+      float[] weights,
+      int w,
+      float[] rows,
+      int numRows,
+      int rowStride,
+      float[] out,
+      int at,
+      int begin,
+      int len) {
+    for (int j = begin; j < len; j++) {
+      float sum = 0;
+      for (int s = 0; s < numRows; s++) {
+        sum += weights[w + s] * rows[s * rowStride + j];
+      }
+      out[at + j] += sum;
+    }
+  }
+
+  private static void four(
+      float[] weights,
+      int w,
+      int weightStride,
+      float[] rows,
+      int numRows,
+      int rowStride,
+      float[] out,
+      int at,
+      int len) {
+    int w1 = w + weightStride;
+    int w2 = w1 + weightStride;
+    int w3 = w2 + weightStride;
+    int j = 0;
+    for (; j <= len - L; j += L) {
+      FloatVector sum0 = FloatVector.zero(F);
+      FloatVector sum1 = sum0;
+      FloatVector sum2 = sum0;
+      FloatVector sum3 = sum0;
+      for (int s = 0; s < numRows; s++) {
+        FloatVector row = FloatVector.fromArray(F, rows, s * rowStride + j);
+        sum0 = row.fma(FloatVector.broadcast(F, weights[w + s]), sum0);
+        sum1 = row.fma(FloatVector.broadcast(F, weights[w1 + s]), sum1);
+        sum2 = row.fma(FloatVector.broadcast(F, weights[w2 + s]), sum2);
+        sum3 = row.fma(FloatVector.broadcast(F, weights[w3 + s]), sum3);
+      }
+      int o = at + j;
+      FloatVector.fromArray(F, out, o).add(sum0).intoArray(out, o);
+      o += len;
+      FloatVector.fromArray(F, out, o).add(sum1).intoArray(out, o);
+      o += len;
+      FloatVector.fromArray(F, out, o).add(sum2).intoArray(out, o);
+      o += len;
+      FloatVector.fromArray(F, out, o).add(sum3).intoArray(out, o);
+    }
+    tail(weights, w, rows, numRows, rowStride, out, at, j, len);
+    tail(weights, w1, rows, numRows, rowStride, out, at + len, j, len);
+    tail(weights, w2, rows, numRows, rowStride, out, at + 2 * len, j, len);
+    tail(weights, w3, rows, numRows, rowStride, out, at + 3 * len, j, len);
+  }
+}

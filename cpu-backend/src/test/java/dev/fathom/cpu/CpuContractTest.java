@@ -1,0 +1,19 @@
+package dev.fathom.cpu;
+
+import dev.fathom.backend.BackendProvider;
+import dev.fathom.backend.LatentForm;
+import dev.fathom.backend.contract.BackendContract;
+import java.util.List;
+
+class CpuContractTest extends BackendContract {
+
+  @Override
+  protected BackendProvider provider() {
+    return new CpuProvider();
+  }
+
+  @Override
+  protected List<LatentForm> latentForms() {
+    return List.of(LatentForm.AUTO, LatentForm.ABSORBED);
+  }
+}
