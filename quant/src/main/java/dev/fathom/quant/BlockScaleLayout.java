@@ -33,7 +33,8 @@ package dev.fathom.quant;
  * @param blockRows rows of a whole block, at least 1
  * @param blockCols columns of a whole block, at least 1
  */
-public record BlockScaleLayout(int rows, int cols, int blockRows, int blockCols) {
+public record BlockScaleLayout(int rows, int cols, int blockRows, int blockCols)
+    implements WeightLayout {
   private static final int[] PUBLISHED_BLOCKS = {32, 64, 128};
 
   /**
@@ -59,6 +60,25 @@ public record BlockScaleLayout(int rows, int cols, int blockRows, int blockCols)
    */
   public static BlockScaleLayout square(int rows, int cols, int block) {
     return new BlockScaleLayout(rows, cols, block, block);
+  }
+
+  /**
+   * The layout of a matrix with one multiplier for each row: {@code weight_scale} [rows, 1] of
+   * compressed-tensors (float-quantized).
+   *
+   * @throws IllegalArgumentException if a size is below 1
+   */
+  public static BlockScaleLayout perChannel(int rows, int cols) {
+    return new BlockScaleLayout(rows, cols, 1, cols);
+  }
+
+  /**
+   * The layout of a matrix with a single multiplier: a scalar {@code weight_scale}.
+   *
+   * @throws IllegalArgumentException if a size is below 1
+   */
+  public static BlockScaleLayout perTensor(int rows, int cols) {
+    return new BlockScaleLayout(rows, cols, rows, cols);
   }
 
   /**
@@ -108,11 +128,13 @@ public record BlockScaleLayout(int rows, int cols, int blockRows, int blockCols)
   }
 
   /** Bytes of the elements: rows · cols, one byte each. */
+  @Override
   public long weightBytes() {
     return (long) rows * cols;
   }
 
   /** Bytes of the scales: scaleRows · scaleCols, four bytes each. */
+  @Override
   public long scaleBytes() {
     return (long) scaleRows() * scaleCols() * Float.BYTES;
   }

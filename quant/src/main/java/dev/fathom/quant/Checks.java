@@ -28,4 +28,27 @@ final class Checks {
           "must hold " + count + " elements from " + offset + ": " + name + ".length=" + length);
     }
   }
+
+  static void multiple(int divisor, String name, long value) {
+    if (value % divisor != 0) {
+      throw new IllegalArgumentException(
+          "must be a multiple of " + divisor + ": " + name + "=" + value);
+    }
+  }
+
+  /** The sizes that all formats of grouped integers share. */
+  static void grouped(int rows, int cols, int groupSize, WeightFormat scaleFormat) {
+    atLeast(1, "rows", rows);
+    atLeast(1, "cols", cols);
+    atLeast(1, "groupSize", groupSize);
+    if (!scaleFormat.isDense()) {
+      throw new IllegalArgumentException("must be F32, F16 or BF16: scaleFormat=" + scaleFormat);
+    }
+  }
+
+  static void packedBits(int bits) {
+    if (bits != 4 && bits != 8) {
+      throw new IllegalArgumentException("must be 4 or 8: bits=" + bits);
+    }
+  }
 }

@@ -9,7 +9,7 @@ import java.util.stream.Stream;
  * How the elements of a weight matrix are stored, in a checkpoint or in memory.
  *
  * <p>Bits counts the elements alone; scales and zero points come on top and are described by the
- * layout of the format (for {@link #FP8_E4M3}: {@link BlockScaleLayout}).
+ * {@link WeightLayout} of the matrix (for {@link #FP8_E4M3}: {@link BlockScaleLayout}).
  */
 public enum WeightFormat {
   /** IEEE binary32, little endian. */
@@ -22,7 +22,20 @@ public enum WeightFormat {
    * One byte an element, see {@link Fp8E4m3}, with a float32 multiplier for each block of rows and
    * columns.
    */
-  FP8_E4M3(8, List.of("fp8", "fp8_e4m3", "f8_e4m3", "float8_e4m3fn"));
+  FP8_E4M3(8, List.of("fp8", "fp8_e4m3", "f8_e4m3", "float8_e4m3fn")),
+  /**
+   * Integers of 8 bits with a scale, and perhaps a zero point, for each row or group of columns; in
+   * memory {@link Int8Layout}, in checkpoints also {@link GptqLayout} and {@link PackedIntLayout}.
+   */
+  INT8(8, List.of("int8")),
+  /**
+   * Integers of 4 bits with a scale, and perhaps a zero point, for each group of columns; in memory
+   * {@link Int4Layout}, in checkpoints {@link AwqLayout}, {@link GptqLayout} and {@link
+   * PackedIntLayout}.
+   */
+  INT4(4, List.of("int4")),
+  /** {@link E2m1} codes with an {@link E8m0} scale for each 32 columns; see {@link Mxfp4Layout}. */
+  MXFP4(4, List.of("mxfp4", "fp4"));
 
   private final int bitsPerWeight;
   private final List<String> names;
@@ -57,7 +70,7 @@ public enum WeightFormat {
    * True if each element stands for itself, so that nothing but its bits is needed to decode it.
    */
   public boolean isDense() {
-    return this != FP8_E4M3;
+    return this == F32 || this == F16 || this == BF16;
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.fathom.quant;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 
 class BlockScaleLayoutTest {
@@ -58,5 +59,20 @@ class BlockScaleLayoutTest {
     assertThat(new BlockScaleLayout(huge, 1, huge, 1).scaleRows()).isEqualTo(1);
     assertThat(new BlockScaleLayout(huge, huge, 128, huge).weightBytes())
         .isEqualTo(4611686014132420609L);
+  }
+
+  @Test
+  void oneMultiplierARowOrForAllIsABlockToo() {
+    MemorySegment ones = MemorySegment.ofArray(new byte[] {0x38, 0x38, 0x38, 0x38, 0x38, 0x38});
+    WeightMatrix channels =
+        WeightMatrix.blockFp8(
+            BlockScaleLayout.perChannel(2, 3), ones, MemorySegment.ofArray(new float[] {2f, 5f}));
+    assertThat(channels.get(0, 2)).isEqualTo(2f);
+    assertThat(channels.get(1, 0)).isEqualTo(5f);
+    WeightMatrix tensor =
+        WeightMatrix.blockFp8(
+            BlockScaleLayout.perTensor(2, 3), ones, MemorySegment.ofArray(new float[] {3f}));
+    assertThat(tensor.get(0, 0)).isEqualTo(3f);
+    assertThat(tensor.get(1, 2)).isEqualTo(3f);
   }
 }

@@ -1,0 +1,50 @@
+package dev.fathom.quant;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+
+/** Row-major 8-bit integers: see {@link Int8Layout}. */
+record Int8Storage(
+    Int8Layout layout,
+    MemorySegment data,
+    MemorySegment scales,
+    @Nullable MemorySegment zeroPoints,
+    @Nullable MemorySegment groupIndex)
+    implements IntegerStorage {
+  /** What {@link #code} and {@link #zero} add to the stored signed integers. */
+  static final int OFFSET = 128;
+
+  Int8Storage {
+    IntegerStorage.checkBytes(layout, data, scales, zeroPoints);
+    data = data.asReadOnly();
+    scales = scales.asReadOnly();
+    zeroPoints = IntegerStorage.readOnly(zeroPoints);
+    groupIndex = IntegerStorage.checkedIndex(layout, groupIndex);
+  }
+
+  @Override
+  public int code(int r, int c) {
+    return data.get(ValueLayout.JAVA_BYTE, layout.byteIndex(r, c)) + OFFSET;
+  }
+
+  @Override
+  public int zero(int r, int g) {
+    MemorySegment zeros = zeroPoints;
+    return zeros == null
+        ? OFFSET
+        : zeros.get(ValueLayout.JAVA_BYTE, layout.scaleIndex(r, g)) + OFFSET;
+  }
+
+  @Override
+  public float scale(int r, int g) {
+    return LittleEndian.get(scales, layout.scaleFormat(), layout.scaleIndex(r, g));
+  }
+
+  @Override
+  public void decodeGroup(int r, int from, int to, int zero, float scale, float[] out, int off) {
+    for (int c = from; c < to; c++) {
+      out[off + c] = (code(r, c) - zero) * scale;
+    }
+  }
+}
