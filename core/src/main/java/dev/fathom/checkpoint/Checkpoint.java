@@ -185,7 +185,7 @@ public final class Checkpoint {
     List<String> extra =
         folder.safetensors().stream().filter(name -> !used.contains(name)).toList();
     if (!extra.isEmpty()) {
-      log.warn("files ignored: count={} first={}", extra.size(), Text.quote(extra.getFirst()));
+      log.info("files ignored: count={} first={}", extra.size(), Text.quote(extra.getFirst()));
     }
   }
 
