@@ -3,13 +3,14 @@ import dev.fathom.backend.reference.ReferenceProvider;
 
 /** Checkpoints, text, programs, engine and the API of Fathom. */
 module dev.fathom.core {
-  exports dev.fathom;
   exports dev.fathom.arch;
   exports dev.fathom.backend;
   exports dev.fathom.checkpoint;
   exports dev.fathom.error;
   exports dev.fathom.program;
+  exports dev.fathom.sampling;
   exports dev.fathom.text;
+  exports dev.fathom;
 
   requires transitive dev.fathom.kvcache;
   requires transitive dev.fathom.moe;
