@@ -51,7 +51,7 @@ final class ModelLoader {
   static MemoryPlan plan(Path path, LoadOptions options) {
     OpenedModel model = OpenedModel.open(path);
     BackendSelection selection =
-        BackendSelection.choose(options.backend(), options.requireFastBackend());
+        BackendSelection.choose(options.backend(), options.requireFastBackend(), model.program());
     try (Backend backend = selection.provider().create(options.threads())) {
       return new MemoryPlanner(model, backend, MachineMemory.now()).plan(options);
     }
@@ -67,7 +67,7 @@ final class ModelLoader {
     GenerationDefaults defaults = model.checkpoint().generationDefaults();
     ModelText text = ModelText.of(model.checkpoint(), defaults, options);
     BackendSelection selection =
-        BackendSelection.choose(options.backend(), options.requireFastBackend());
+        BackendSelection.choose(options.backend(), options.requireFastBackend(), model.program());
     Backend backend = selection.provider().create(options.threads());
     try {
       return load(model, text, SamplingDefaults.of(defaults), selection, backend);

@@ -15,6 +15,7 @@ public final class Architectures {
           new DeepSeekV2(),
           new DeepSeekV3(),
           new DeepSeekV32(),
+          new DeepSeekV4(),
           new Llama(),
           new Qwen2(),
           new Qwen3());

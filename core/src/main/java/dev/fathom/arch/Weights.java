@@ -28,6 +28,11 @@ final class Weights {
     return find(name, List.of(out, in), WeightRole.DENSE);
   }
 
+  /** Returns whether the checkpoint stores a tensor of this name. */
+  boolean has(String name) {
+    return catalog.find(name, List.of(), WeightRole.DENSE) != null;
+  }
+
   /** Returns a vector [len]. */
   WeightRef vector(String name, int len) {
     return find(name, List.of(len), WeightRole.VECTOR);

@@ -1,5 +1,7 @@
 package dev.fathom.backend;
 
+import dev.fathom.program.Program;
+
 /**
  * Names a backend and says whether it can run here. Found by {@link java.util.ServiceLoader}, so it
  * has a public constructor without arguments and loads no native library and no optional module
@@ -18,6 +20,16 @@ public interface BackendProvider {
    * later calls return the same answer.
    */
   Availability probe();
+
+  /**
+   * Says whether the backend has every operation of a program. Under {@code auto} a backend that
+   * lacks one is passed over.
+   *
+   * @param program what would be compiled
+   */
+  default Availability supports(Program program) {
+    return Availability.yes("has every operation");
+  }
 
   /**
    * Creates the backend.

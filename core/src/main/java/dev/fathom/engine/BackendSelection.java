@@ -5,6 +5,7 @@ import dev.fathom.backend.BackendProvider;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.Text;
+import dev.fathom.program.Program;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.Iterator;
@@ -37,18 +38,19 @@ public record BackendSelection(BackendProvider provider, String reason, boolean 
    *
    * @param wanted a provider's name or {@link #AUTO}
    * @param requiresFast whether the reference backend is no choice
+   * @param program what it must be able to run
    * @throws BackendException if the name is not known or nothing suitable can run
    */
-  public static BackendSelection choose(String wanted, boolean requiresFast) {
-    return choose(found(), wanted, requiresFast);
+  public static BackendSelection choose(String wanted, boolean requiresFast, Program program) {
+    return choose(found(), wanted, requiresFast, program);
   }
 
-  /** As {@link #choose(String, boolean)}, among these providers. */
+  /** As {@link #choose(String, boolean, Program)}, among these providers. */
   public static BackendSelection choose(
-      List<BackendProvider> providers, String wanted, boolean requiresFast) {
+      List<BackendProvider> providers, String wanted, boolean requiresFast, Program program) {
     List<Candidate> candidates = new ArrayList<>();
     for (BackendProvider provider : providers) {
-      candidates.add(probe(provider));
+      candidates.add(probe(provider, program));
     }
     candidates.sort(Comparator.comparingInt(Candidate::rank).reversed());
     Candidate chosen =
@@ -94,15 +96,21 @@ public record BackendSelection(BackendProvider provider, String reason, boolean 
   }
 
   /** A provider that throws is one that cannot run. */
-  private static Candidate probe(BackendProvider provider) {
+  private static Candidate probe(BackendProvider provider, Program program) {
     String name = provider.getClass().getName();
     try {
       name = provider.name();
-      return new Candidate(provider, name, provider.preference(), provider.probe());
+      Availability here = provider.probe();
+      Availability probe = here.available() ? combine(here, provider.supports(program)) : here;
+      return new Candidate(provider, name, provider.preference(), probe);
     } catch (RuntimeException | Error e) {
       String reason = "its probe failed with " + Text.quote(e.toString());
       return new Candidate(provider, name, 1, Availability.no(reason, "report this"));
     }
+  }
+
+  private static Availability combine(Availability here, Availability supports) {
+    return supports.available() ? here : supports;
   }
 
   private static Candidate best(List<Candidate> candidates, boolean requiresFast) {

@@ -13,7 +13,25 @@ import org.jspecify.annotations.Nullable;
  * float32 on float32-dequantized weights unless a backend's named mode says otherwise. Shapes were
  * checked by {@link ProgramBuilder}.
  */
-public sealed interface Op {
+public sealed interface Op
+    permits Op.Embed,
+        Op.RmsNorm,
+        Op.Linear,
+        Op.Slice,
+        Op.Reshape,
+        Op.Rope,
+        Op.StoreKv,
+        Op.LatentAttention,
+        Op.Attention,
+        Op.TopKIndex,
+        Op.LayerNorm,
+        Op.Route,
+        Op.Moe,
+        Op.SwiGlu,
+        Op.Add,
+        Op.Logits,
+        StreamOp,
+        CompressedOp {
 
   /** Returns the lower-case name that the printer, the profiler and error messages use. */
   String kind();
@@ -304,11 +322,11 @@ public sealed interface Op {
    * @param result [T, k] i32 positions in ascending order, then -1
    * @param query [T, H, D], already turned
    * @param headWeights [T, H], of any sign
-   * @param cache the index keys, already holding this step's tokens
+   * @param cache index keys or compressed entries, already holding this step's; of entries, those
+   *     are scored whose window is complete
    * @param scale factor on the scores, positive
    */
-  record TopKIndex(
-      Value result, Value query, Value headWeights, KvSpec.IndexerKeys cache, float scale)
+  record TopKIndex(Value result, Value query, Value headWeights, KvSpec cache, float scale)
       implements Op {
     @Override
     public String kind() {
@@ -389,8 +407,10 @@ public sealed interface Op {
    * @param input [T, C]
    * @param routing [T, K] routing
    * @param experts E experts of one shape
+   * @param limit as in {@link SwiGlu}
    */
-  record Moe(Value result, Value input, Value routing, List<Expert> experts) implements Op {
+  record Moe(Value result, Value input, Value routing, List<Expert> experts, float limit)
+      implements Op {
     /** Copies the experts. */
     public Moe {
       experts = List.copyOf(experts);
@@ -413,13 +433,14 @@ public sealed interface Op {
   }
 
   /**
-   * Gated activation: out = silu(gate) * up.
+   * Gated activation: out = silu(min(gate, limit)) * clamp(up, -limit, limit).
    *
    * @param result the shape of gate
    * @param gate [.., M]
    * @param up [.., M]
+   * @param limit positive infinity where nothing is clamped
    */
-  record SwiGlu(Value result, Value gate, Value up) implements Op {
+  record SwiGlu(Value result, Value gate, Value up, float limit) implements Op {
     @Override
     public String kind() {
       return "swiGlu";

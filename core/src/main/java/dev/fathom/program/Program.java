@@ -6,6 +6,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One step of a model: operations in order, the weights and caches they need, and named inputs and
@@ -55,11 +56,21 @@ public final class Program {
   private static List<KvSpec> collectKvSpecs(List<Op> ops) {
     List<KvSpec> specs = new ArrayList<>();
     for (Op op : ops) {
-      if (op instanceof Op.StoreKv store && !specs.contains(store.spec())) {
-        specs.add(store.spec());
+      KvSpec spec = storedBy(op);
+      if (spec != null && !specs.contains(spec)) {
+        specs.add(spec);
       }
     }
     return List.copyOf(specs);
+  }
+
+  /** Returns the cache that an operation writes, or null. */
+  static @Nullable KvSpec storedBy(Op op) {
+    return switch (op) {
+      case Op.StoreKv store -> store.spec();
+      case CompressedOp.CompressKv compress -> compress.entries();
+      default -> null;
+    };
   }
 
   /** Returns the name of the program, such as {@code deepseek_v3}. */

@@ -81,7 +81,7 @@ public final class ProgramBuilder {
     return add(new Op.Linear(linearName(weight), result, input, weight, bias), result);
   }
 
-  private static String linearName(WeightRef weight) {
+  static String linearName(WeightRef weight) {
     String suffix = ".weight";
     String tensor = weight.name();
     return tensor.endsWith(suffix)
@@ -219,8 +219,8 @@ public final class ProgramBuilder {
     return add(new Op.Attention(result, query, cache, (float) scale), result);
   }
 
-  private boolean isStored(KvSpec cache) {
-    return ops.stream().anyMatch(o -> o instanceof Op.StoreKv s && s.spec().equals(cache));
+  boolean isStored(KvSpec cache) {
+    return ops.stream().anyMatch(o -> cache.equals(Program.storedBy(o)));
   }
 
   /**
@@ -233,13 +233,12 @@ public final class ProgramBuilder {
    * @param k positions kept
    * @return [T, k] i32
    */
-  public Value topKIndex(
-      Value query, Value headWeights, KvSpec.IndexerKeys cache, double scale, int k) {
+  public Value topKIndex(Value query, Value headWeights, KvSpec cache, double scale, int k) {
     String op = "topKIndex";
     Expect.f32(op, query);
     Expect.f32(op, headWeights);
     Expect.that(op, query.shape().dims().size() == 2, "a query [T, H, D]", query.shape());
-    Expect.last(op, query, cache.indexHeadDim());
+    Expect.last(op, query, cache.elementsPerToken());
     Expect.last(op, headWeights, query.shape().dims().getFirst());
     Expect.that(op, isStored(cache), "a storeKv before it", cache);
     Expect.that(op, scale > 0, "a positive scale", scale);
@@ -274,6 +273,12 @@ public final class ProgramBuilder {
 
   /** Runs the chosen experts. Returns the input's shape. */
   public Value moe(Value input, Value routing, List<Expert> experts) {
+    return moe(input, routing, experts, Double.POSITIVE_INFINITY);
+  }
+
+  /** Runs the chosen experts with clamped activations. Returns the input's shape. */
+  public Value moe(Value input, Value routing, List<Expert> experts, double limit) {
+    Expect.that("moe", limit > 0, "a positive limit", limit);
     Expect.f32("moe", input);
     Expect.that("moe", routing.type() == ElementType.ROUTING, "a routing", routing.type());
     Expect.that("moe", !experts.isEmpty(), "at least one expert", 0);
@@ -287,7 +292,7 @@ public final class ProgramBuilder {
       Expect.matrix("moe", expert.down(), hidden, intermediate);
     }
     Value result = newValue(ElementType.F32, input.shape());
-    return add(new Op.Moe(result, input, routing, experts), result);
+    return add(new Op.Moe(result, input, routing, experts, (float) limit), result);
   }
 
   /** Returns how many experts the operation that made a routing chooses from. */
@@ -297,16 +302,25 @@ public final class ProgramBuilder {
       if (op instanceof Op.Route route && route.result().equals(routing)) {
         return route.spec().numExperts();
       }
+      if (op instanceof CompressedOp.HashRoute route && route.result().equals(routing)) {
+        return route.spec().numExperts();
+      }
     }
     throw new IllegalArgumentException("moe: expected the result of a route, got " + routing);
   }
 
   /** silu(gate) * up. Returns their shape. */
   public Value swiGlu(Value gate, Value up) {
+    return swiGlu(gate, up, Double.POSITIVE_INFINITY);
+  }
+
+  /** silu(min(gate, limit)) * clamp(up, -limit, limit). Returns their shape. */
+  public Value swiGlu(Value gate, Value up, double limit) {
+    Expect.that("swiGlu", limit > 0, "a positive limit", limit);
     Expect.f32("swiGlu", gate);
     Expect.same("swiGlu", gate, up);
     Value result = newValue(ElementType.F32, gate.shape());
-    return add(new Op.SwiGlu(result, gate, up), result);
+    return add(new Op.SwiGlu(result, gate, up, (float) limit), result);
   }
 
   /** a + b. Returns their shape. */
@@ -327,6 +341,21 @@ public final class ProgramBuilder {
     return add(new Op.Logits(linearName(weight), result, input, weight), result);
   }
 
+  /** Returns the builder of hyper-connections, which records into this program. */
+  public StreamBuilder streams() {
+    return new StreamBuilder(this);
+  }
+
+  /** Returns the builder of compressed attention, which records into this program. */
+  public CompressedBuilder compressed() {
+    return new CompressedBuilder(this);
+  }
+
+  /** Records an operation that only writes a cache. */
+  void add(Op op) {
+    ops.add(op);
+  }
+
   /** Names a value so that a caller can ask for it. */
   public void output(String outputName, Value value) {
     requireOurs("output", value);
@@ -344,13 +373,13 @@ public final class ProgramBuilder {
     return new Program(name, ops, values, inputs, outputs);
   }
 
-  private Value newValue(ElementType type, Shape shape) {
+  Value newValue(ElementType type, Shape shape) {
     Value value = new Value(values.size(), type, shape);
     values.add(value);
     return value;
   }
 
-  private Value add(Op op, Value result) {
+  Value add(Op op, Value result) {
     op.operands().forEach(operand -> requireOurs(op.kind(), operand));
     ops.add(op);
     return result;

@@ -92,6 +92,9 @@ public final class ProgramPrinter {
       case Op.LayerNorm norm -> "eps=" + norm.eps();
       case Op.Attention attention -> attention.cache() + ", scale=" + attention.scale();
       case Op.Route route -> route.spec().toString();
+      case CompressedOp.CompressKv compress -> compress.rows() + " -> " + compress.entries();
+      case CompressedOp.WindowAttention attention ->
+          attention.window() + ", " + attention.compressed() + ", scale=" + attention.scale();
       default -> "";
     };
   }

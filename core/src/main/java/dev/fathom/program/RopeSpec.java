@@ -46,6 +46,15 @@ public final class RopeSpec {
     return amplitude;
   }
 
+  /** Returns the rotation that undoes this one at every position. */
+  public RopeSpec inverse() {
+    float[] negated = inverseFrequencies.clone();
+    for (int i = 0; i < negated.length; i++) {
+      negated[i] = -negated[i];
+    }
+    return new RopeSpec(negated, 1 / amplitude, layout);
+  }
+
   /** Returns the same frequencies under another layout. */
   public RopeSpec withLayout(RopeLayout other) {
     return new RopeSpec(inverseFrequencies, amplitude, other);

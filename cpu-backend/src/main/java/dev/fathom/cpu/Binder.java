@@ -6,9 +6,11 @@ import dev.fathom.cpu.kernel.Order;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.moe.RouterScratch;
+import dev.fathom.program.CompressedOp;
 import dev.fathom.program.Op;
 import dev.fathom.program.Program;
 import dev.fathom.program.RopeSpec;
+import dev.fathom.program.StreamOp;
 import dev.fathom.program.WeightRef;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -96,6 +98,8 @@ final class Binder {
       case Op.SwiGlu swiGlu -> Elementwise.swiGlu(swiGlu, step);
       case Op.Add add -> Elementwise.add(add, step);
       case Op.Logits logits -> new LogitsOperation(logits, matrix(logits.weight()), step, adapters);
+      case StreamOp _, CompressedOp _ ->
+          throw new IllegalStateException("CpuProvider.supports refused " + op.kind());
     };
   }
 

@@ -62,7 +62,7 @@ final class Sizes {
       }
       case Op.TopKIndex index -> {
         indexHeads = Math.max(indexHeads, index.query().shape().dims().getFirst());
-        indexDim = Math.max(indexDim, index.cache().indexHeadDim());
+        indexDim = Math.max(indexDim, index.cache().elementsPerToken());
         indexPositions = elements(options.maxBlocksPerSequence(), options.blockTokens());
       }
       default -> {}

@@ -54,7 +54,7 @@ final class TopKIndexOperation implements Operation, ThreadTeam.Work {
     this.headWeights = step.data(op.headWeights());
     this.out = step.ints(op.result());
     this.heads = op.query().shape().dims().getFirst();
-    this.dim = op.cache().indexHeadDim();
+    this.dim = op.cache().elementsPerToken();
     this.k = op.result().shape().last();
   }
 

@@ -30,6 +30,21 @@ public record KvGroup(int id, List<KvSpec> specs) {
     }
   }
 
+  /** Tokens that one slot of the group's tables stands for. */
+  public int tokensPerSlot() {
+    return specs.getFirst().tokensPerSlot();
+  }
+
+  /** Newest tokens that must be kept, or 0 where all are. */
+  public int windowTokens() {
+    return specs.getFirst().windowTokens();
+  }
+
+  /** Slots that a sequence of this many tokens fills; only whole entries count. */
+  public int slots(int numTokens) {
+    return numTokens / tokensPerSlot();
+  }
+
   /** Elements that all layers of the group keep for a token. */
   public long elementsPerToken() {
     long elements = 0;
@@ -47,7 +62,11 @@ public record KvGroup(int id, List<KvSpec> specs) {
    */
   public long blockBytes(KvFormat format, int blockTokens) {
     Checks.atLeast(1, "blockTokens", blockTokens);
-    long bytesPerToken = Math.multiplyExact(elementsPerToken(), (long) format.bytesPerElement());
+    long bytesPerToken = 0;
+    for (KvSpec spec : specs) {
+      long bytes = (long) spec.elementsPerToken() * spec.storedAs(format).bytesPerElement();
+      bytesPerToken = Math.addExact(bytesPerToken, bytes);
+    }
     return Math.multiplyExact(bytesPerToken, (long) blockTokens);
   }
 }

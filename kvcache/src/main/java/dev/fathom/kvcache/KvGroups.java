@@ -4,12 +4,13 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sorts the layers of a model into groups that share block tables.
  *
  * <p>Layers of the same kind need the same tokens for the same time, so one table serves them all.
- * Kinds: latent, full, indexer keys. Threads: stateless.
+ * Layers of a kind have the same window and the same tokens per slot. Threads: stateless.
  */
 public final class KvGroups {
   private KvGroups() {}
@@ -32,17 +33,17 @@ public final class KvGroups {
     return List.copyOf(groups);
   }
 
-  private enum Kind {
-    LATENT,
-    FULL,
-    INDEXER_KEYS
-  }
+  /** What layers must have in common to share a table. */
+  private record Kind(
+      Class<?> type, int tokensPerSlot, int windowTokens, KvSpec.@Nullable Stream stream) {}
 
   private static Kind kind(KvSpec spec) {
-    return switch (spec) {
-      case KvSpec.Latent latent -> Kind.LATENT;
-      case KvSpec.Full full -> Kind.FULL;
-      case KvSpec.IndexerKeys keys -> Kind.INDEXER_KEYS;
-    };
+    KvSpec.Stream stream =
+        switch (spec) {
+          case KvSpec.CompressorRows rows -> rows.stream();
+          case KvSpec.Compressed compressed -> compressed.stream();
+          case KvSpec.Latent _, KvSpec.Full _, KvSpec.IndexerKeys _, KvSpec.SlidingWindow _ -> null;
+        };
+    return new Kind(spec.getClass(), spec.tokensPerSlot(), spec.windowTokens(), stream);
   }
 }

@@ -9,8 +9,31 @@ public sealed interface KvSpec {
   /** Index of the layer in the model, from 0. */
   int layer();
 
-  /** Elements stored for each token. */
+  /** Elements stored in each slot: for each token, or for each entry that stands for several. */
   int elementsPerToken();
+
+  /** Tokens that one slot stands for: 1, or the ratio of a compressed cache. */
+  default int tokensPerSlot() {
+    return 1;
+  }
+
+  /** Newest tokens that must be kept, or 0 where all are. */
+  default int windowTokens() {
+    return 0;
+  }
+
+  /** The format that the elements have where the model's cache has another: state stays float32. */
+  default KvFormat storedAs(KvFormat format) {
+    return format;
+  }
+
+  /** Which of a layer's two compressors a cache belongs to. */
+  enum Stream {
+    /** Entries that attention reads. */
+    MAIN,
+    /** Entries that the indexer scores. */
+    INDEXER
+  }
 
   /**
    * Multi-head latent attention: one normalised latent vector and one rotated key, shared by all
@@ -108,6 +131,103 @@ public sealed interface KvSpec {
     @Override
     public int elementsPerToken() {
       return indexHeadDim;
+    }
+  }
+
+  /**
+   * Sliding-window attention: one vector that is key and value of all heads (DeepSeek-V4).
+   *
+   * @param layer index of the layer
+   * @param headDim elements, at least 1
+   * @param windowTokens tokens that a query sees, itself included, at least 1
+   */
+  record SlidingWindow(int layer, int headDim, int windowTokens) implements KvSpec {
+    /**
+     * Checks the sizes.
+     *
+     * @throws IllegalArgumentException if one is too small
+     */
+    public SlidingWindow {
+      Checks.atLeast(0, "layer", layer);
+      Checks.atLeast(1, "headDim", headDim);
+      Checks.atLeast(1, "windowTokens", windowTokens);
+    }
+
+    @Override
+    public int elementsPerToken() {
+      return headDim;
+    }
+  }
+
+  /**
+   * What a compressor has not pooled yet: value and gate rows of the newest tokens, in float32. A
+   * window rather than a running state, so that rejected drafts are dropped by truncation.
+   *
+   * <pre>
+   *   element  0               C               2·C
+   *            +---------------+---------------+
+   *            | values [C]    | gates [C]     |
+   *            +---------------+---------------+
+   * </pre>
+   *
+   * @param layer index of the layer
+   * @param stream which compressor
+   * @param channels C, at least 1
+   * @param windowTokens tokens that an entry pools, at least 1
+   */
+  record CompressorRows(int layer, Stream stream, int channels, int windowTokens)
+      implements KvSpec {
+    /**
+     * Checks the sizes.
+     *
+     * @throws IllegalArgumentException if one is too small
+     */
+    public CompressorRows {
+      Checks.atLeast(0, "layer", layer);
+      Checks.atLeast(1, "channels", channels);
+      Checks.atMost(Integer.MAX_VALUE / 2, "channels", channels);
+      Checks.atLeast(1, "windowTokens", windowTokens);
+    }
+
+    @Override
+    public int elementsPerToken() {
+      return 2 * channels;
+    }
+
+    @Override
+    public KvFormat storedAs(KvFormat format) {
+      return KvFormat.F32;
+    }
+  }
+
+  /**
+   * Compressed attention: one entry for every ratio tokens.
+   *
+   * @param layer index of the layer
+   * @param stream which compressor made it
+   * @param width elements of an entry, at least 1
+   * @param ratio tokens that an entry stands for, at least 1
+   */
+  record Compressed(int layer, Stream stream, int width, int ratio) implements KvSpec {
+    /**
+     * Checks the sizes.
+     *
+     * @throws IllegalArgumentException if one is too small
+     */
+    public Compressed {
+      Checks.atLeast(0, "layer", layer);
+      Checks.atLeast(1, "width", width);
+      Checks.atLeast(1, "ratio", ratio);
+    }
+
+    @Override
+    public int elementsPerToken() {
+      return width;
+    }
+
+    @Override
+    public int tokensPerSlot() {
+      return ratio;
     }
   }
 }

@@ -10,11 +10,7 @@ final class Elementwise {
 
   /** out = in / sqrt(mean(in^2) + eps) * weight over len elements. */
   static void rmsNorm(float[] in, int off, float[] weight, int len, float eps, float[] out) {
-    double squares = 0;
-    for (int i = 0; i < len; i++) {
-      squares += (double) in[off + i] * in[off + i];
-    }
-    float inverse = (float) (1.0 / Math.sqrt(squares / len + eps));
+    float inverse = inverseRms(in, off, len, eps);
     for (int i = 0; i < len; i++) {
       out[off + i] = in[off + i] * inverse * weight[i];
     }
@@ -38,9 +34,33 @@ final class Elementwise {
     }
   }
 
-  /** Returns x * sigmoid(x) * up. */
-  static float swiGlu(float x, float up) {
-    return (float) (x / (1.0 + Math.exp(-x))) * up;
+  /** Returns g * sigmoid(g) * u with g = min(x, limit) and u = clamp(up, -limit, limit). */
+  static float swiGlu(float x, float up, float limit) {
+    float g = Math.min(x, limit);
+    float u = Math.max(-limit, Math.min(limit, up));
+    return (float) (g / (1.0 + Math.exp(-g))) * u;
+  }
+
+  /** Returns 1 / (1 + e^-x). */
+  static double sigmoid(double x) {
+    return 1 / (1 + Math.exp(-x));
+  }
+
+  /** out = in / sqrt(mean(in^2) + eps) over len elements. */
+  static void unitNorm(float[] in, int off, int len, float eps, float[] out) {
+    float inverse = inverseRms(in, off, len, eps);
+    for (int i = 0; i < len; i++) {
+      out[off + i] = in[off + i] * inverse;
+    }
+  }
+
+  /** Returns 1 / sqrt(mean(in^2) + eps) over len elements. */
+  static float inverseRms(float[] in, int off, int len, float eps) {
+    double squares = 0;
+    for (int i = 0; i < len; i++) {
+      squares += (double) in[off + i] * in[off + i];
+    }
+    return (float) (1.0 / Math.sqrt(squares / len + eps));
   }
 
   /** Turns vector[off, off + rope.dim()) by the angles of a position, in place. */

@@ -12,11 +12,13 @@ import dev.fathom.backend.StepOutput;
 import dev.fathom.moe.ExpertPlan;
 import dev.fathom.moe.Router;
 import dev.fathom.moe.RouterScratch;
+import dev.fathom.program.CompressedOp;
 import dev.fathom.program.ElementType;
 import dev.fathom.program.Expert;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Op;
 import dev.fathom.program.Program;
+import dev.fathom.program.StreamOp;
 import dev.fathom.program.Value;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.WeightMatrix;
@@ -107,6 +109,8 @@ final class Interpreter {
       case Op.SwiGlu swiGlu -> swiGlu(swiGlu);
       case Op.Add add -> add(add);
       case Op.Logits logits -> logits(logits);
+      case StreamOp stream -> stream(stream);
+      case CompressedOp compressed -> compressed(compressed);
     }
   }
 
@@ -256,19 +260,19 @@ final class Interpreter {
     expertPlan.build(batch.numTokens(), topK, ints[slot], experts.size());
     for (int e = 0; e < experts.size(); e++) {
       if (expertPlan.count(e) > 0) {
-        activate(experts.get(e), e, data(op.input()));
+        activate(experts.get(e), e, data(op.input()), op.limit());
         addDown(matrix(experts.get(e).down()), e, slots[slot], out);
       }
     }
   }
 
   /** scratch.gate[i, r] = silu(gate row r * x) * (up row r * x) for the tokens of an expert. */
-  private void activate(Expert expert, int e, float[] in) {
+  private void activate(Expert expert, int e, float[] in, float limit) {
     gather(matrix(expert.gate()), e, in, scratch.gate);
     gather(matrix(expert.up()), e, in, scratch.up);
     int len = expertPlan.count(e) * expert.gate().rows();
     for (int i = 0; i < len; i++) {
-      scratch.gate[i] = Elementwise.swiGlu(scratch.gate[i], scratch.up[i]);
+      scratch.gate[i] = Elementwise.swiGlu(scratch.gate[i], scratch.up[i], limit);
     }
   }
 
@@ -299,12 +303,103 @@ final class Interpreter {
     }
   }
 
+  private void stream(StreamOp op) {
+    float[] out = data(op.result());
+    float[] in = data(op.operands().getFirst());
+    for (int t = 0; t < batch.numTokens(); t++) {
+      switch (op) {
+        case StreamOp.Repeat repeat -> HyperConnections.repeat(repeat, in, out, t);
+        case StreamOp.Mixing mixing ->
+            HyperConnections.mixing(
+                mixing,
+                matrix(mixing.function()),
+                vector(mixing.base()),
+                vector(mixing.scale()),
+                in,
+                out,
+                t,
+                scratch.row);
+        case StreamOp.HeadMixing mixing ->
+            HyperConnections.headMixing(
+                mixing,
+                matrix(mixing.function()),
+                vector(mixing.base()),
+                vector(mixing.scale()),
+                in,
+                out,
+                t,
+                scratch.row);
+        case StreamOp.Collapse collapse ->
+            HyperConnections.collapse(collapse, in, data(collapse.mixing()), out, t);
+        case StreamOp.Expand expand ->
+            HyperConnections.expand(
+                expand, in, data(expand.update()), data(expand.mixing()), out, t);
+      }
+    }
+  }
+
+  private void compressed(CompressedOp op) {
+    switch (op) {
+      case CompressedOp.UnitNorm norm -> {
+        int len = norm.input().shape().last();
+        for (int i = 0; i < vectors(norm.input()); i++) {
+          Elementwise.unitNorm(data(norm.input()), i * len, len, norm.eps(), data(norm.result()));
+        }
+      }
+      case CompressedOp.GroupedLinear linear -> groupedLinear(linear);
+      case CompressedOp.CompressKv compress ->
+          Compressor.run(
+              compress, batch, kv, matrix(compress.ape()), vector(compress.norm()), scratch);
+      case CompressedOp.WindowAttention attention -> windowAttention(attention);
+      case CompressedOp.HashRoute route -> hashRoute(route);
+    }
+  }
+
+  private void groupedLinear(CompressedOp.GroupedLinear op) {
+    WeightMatrix weight = matrix(op.weight());
+    int groups = op.input().shape().dims().getFirst();
+    int rows = weight.rows();
+    int cols = weight.cols();
+    for (int r = 0; r < rows; r++) {
+      weight.decodeRow(r, scratch.row, 0);
+      int group = r / (rows / groups);
+      for (int t = 0; t < batch.numTokens(); t++) {
+        int at = (t * groups + group) * cols;
+        data(op.result())[t * rows + r] = Dot.of(data(op.input()), at, scratch.row, 0, cols);
+      }
+    }
+  }
+
+  private void windowAttention(CompressedOp.WindowAttention op) {
+    Value selection = op.selection();
+    int[] selected = selection == null ? null : ints[plan.slotOf(selection)];
+    new WindowAttention(op, vector(op.sinks()), scratch)
+        .run(batch, kv, data(op.query()), selected, data(op.result()));
+  }
+
+  private void hashRoute(CompressedOp.HashRoute op) {
+    int topK = op.spec().topK();
+    float[] scores = new float[op.spec().numExperts()];
+    float[] ids = new float[topK];
+    RouterScratch chosen = new RouterScratch(scores.length);
+    WeightMatrix gate = matrix(op.weight());
+    int slot = plan.slotOf(op.result());
+    for (int t = 0; t < batch.numTokens(); t++) {
+      matrix(op.table()).decodeRow(tokens[t], ids, 0);
+      for (int k = 0; k < topK; k++) {
+        ints[slot][t * topK + k] = (int) ids[k];
+      }
+      Projection.vector(data(op.input()), t * gate.cols(), gate, scores, 0, scratch.row);
+      Router.weigh(op.spec(), scores, 0, ints[slot], slots[slot], t * topK, chosen);
+    }
+  }
+
   private void swiGlu(Op.SwiGlu op) {
     float[] gate = data(op.gate());
     float[] up = data(op.up());
     float[] out = data(op.result());
     for (int i = 0; i < rows(op.gate()) * op.gate().shape().width(); i++) {
-      out[i] = Elementwise.swiGlu(gate[i], up[i]);
+      out[i] = Elementwise.swiGlu(gate[i], up[i], op.limit());
     }
   }
 

@@ -28,16 +28,14 @@ final class PagedKv implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final List<KvGroup> groups;
   private final Map<KvSpec, Layer> layers = new HashMap<>();
-  private final KvFormat format;
   private final int blockTokens;
 
   PagedKv(Program program, CompileOptions options) {
     this.groups = KvGroups.of(program.kvSpecs());
-    this.format = options.kvFormat();
     this.blockTokens = options.blockTokens();
     for (KvGroup group : groups) {
       for (KvSpec spec : group.specs()) {
-        KvLayout layout = new KvLayout(spec, format, blockTokens);
+        KvLayout layout = new KvLayout(spec, spec.storedAs(options.kvFormat()), blockTokens);
         long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks());
         layers.put(spec, new Layer(group.id(), layout, arena.allocate(bytes, 64)));
       }
@@ -66,44 +64,61 @@ final class PagedKv implements AutoCloseable {
 
   /** Writes elements [first, first + len) of a token of a sequence. */
   void write(StepBatch batch, int t, KvSpec spec, int first, float[] source, int off, int len) {
+    writeSlot(batch, batch.sequenceOf(t), batch.position(t), spec, first, source, off, len);
+  }
+
+  /** Writes elements [first, first + len) of a slot of a sequence. */
+  void writeSlot(
+      StepBatch batch,
+      int sequence,
+      int slot,
+      KvSpec spec,
+      int first,
+      float[] source,
+      int off,
+      int len) {
     Layer layer = layer(spec);
-    int position = batch.position(t);
-    int block = batch.block(batch.sequenceOf(t), layer.group(), position / blockTokens);
-    long at =
-        offset(layer, block, position % blockTokens) + (long) first * format.bytesPerElement();
+    KvFormat format = layer.layout().format();
+    long at = offset(layer, batch, sequence, slot) + (long) first * format.bytesPerElement();
     for (int i = 0; i < len; i++) {
-      put(layer.blocks(), at, source[off + i]);
+      put(format, layer.blocks(), at, source[off + i]);
       at += format.bytesPerElement();
     }
   }
 
-  /** Reads the tokens [0, len) of a sequence into target as float32 [len, elements]. */
+  /** Reads the slots [0, len) of a sequence into target as float32 [len, elements]. */
   void gather(StepBatch batch, int sequence, KvSpec spec, int len, float[] target) {
+    gather(batch, sequence, spec, 0, len, target);
+  }
+
+  /** Reads the slots [from, from + len) of a sequence into target as float32 [len, elements]. */
+  void gather(StepBatch batch, int sequence, KvSpec spec, int from, int len, float[] target) {
     Layer layer = layer(spec);
+    KvFormat format = layer.layout().format();
     int elements = spec.elementsPerToken();
     int out = 0;
-    for (int position = 0; position < len; position++) {
-      int block = batch.block(sequence, layer.group(), position / blockTokens);
-      long at = offset(layer, block, position % blockTokens);
+    for (int slot = from; slot < from + len; slot++) {
+      long at = offset(layer, batch, sequence, slot);
       for (int i = 0; i < elements; i++) {
-        target[out++] = get(layer.blocks(), at);
+        target[out++] = get(format, layer.blocks(), at);
         at += format.bytesPerElement();
       }
     }
   }
 
-  private static long offset(Layer layer, int block, int tokenInBlock) {
-    return layer.layout().blockBytes() * block + layer.layout().offset(tokenInBlock);
+  private long offset(Layer layer, StepBatch batch, int sequence, int slot) {
+    int block = batch.block(sequence, layer.group(), slot / blockTokens);
+    return layer.layout().blockBytes() * block + layer.layout().offset(slot % blockTokens);
   }
 
-  private void put(MemorySegment blocks, long at, float value) {
+  private static void put(KvFormat format, MemorySegment blocks, long at, float value) {
     switch (format) {
       case F32 -> blocks.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at, value);
       case BF16 -> blocks.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Bf16.encode(value));
     }
   }
 
-  private float get(MemorySegment blocks, long at) {
+  private static float get(KvFormat format, MemorySegment blocks, long at) {
     return switch (format) {
       case F32 -> blocks.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at);
       case BF16 -> Bf16.decode(blocks.get(ValueLayout.JAVA_SHORT_UNALIGNED, at));

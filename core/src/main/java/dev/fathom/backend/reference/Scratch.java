@@ -15,7 +15,10 @@ final class Scratch {
   /** The cache of one sequence and layer as float32: [positions, elements a token]. */
   final float[] cache;
 
-  /** Scores of one head, one for each attended position. */
+  /** Compressed entries of one sequence and layer as float32: [entries, width]. */
+  final float[] entries;
+
+  /** Scores of one head: attended positions, then compressed entries, then a sink. */
   final float[] scores;
 
   /** Positions that one token attends to. */
@@ -42,7 +45,8 @@ final class Scratch {
     Sizes s = new Sizes(program, options);
     row = new float[s.row];
     cache = new float[s.cache];
-    scores = new float[s.positions];
+    entries = new float[s.entries];
+    scores = new float[s.scores];
     attended = new int[s.positions];
     headRows = new float[s.headRows];
     expanded = new float[s.expanded];
@@ -58,7 +62,9 @@ final class Scratch {
         * (0L
             + s.row
             + s.cache
-            + 2L * s.positions
+            + s.positions
+            + s.entries
+            + s.scores
             + s.headRows
             + s.expanded
             + s.latent
@@ -70,6 +76,8 @@ final class Scratch {
     int row;
     int cache;
     int positions;
+    int entries;
+    int scores;
     int headRows;
     int expanded;
     int latent;
@@ -82,11 +90,26 @@ final class Scratch {
       for (WeightRef weight : program.weights()) {
         row = Math.max(row, weight.cols());
       }
+      scores = positions;
       for (KvSpec spec : program.kvSpecs()) {
-        cache = Math.max(cache, Math.multiplyExact(positions, spec.elementsPerToken()));
+        measure(spec);
       }
       for (Op op : program.ops()) {
         measure(op);
+      }
+    }
+
+    private void measure(KvSpec spec) {
+      int slots = positions / spec.tokensPerSlot() + 1;
+      int elements = Math.multiplyExact(slots, spec.elementsPerToken());
+      cache = Math.max(cache, Math.max(elements, spec.windowTokens() * spec.elementsPerToken()));
+      if (spec instanceof KvSpec.Compressed compressed) {
+        entries = Math.max(entries, elements);
+        latent = Math.max(latent, compressed.width());
+        scores = Math.max(scores, positions + slots + 1);
+        scores = Math.max(scores, 2 * compressed.ratio());
+      } else if (spec instanceof KvSpec.SlidingWindow) {
+        scores = Math.max(scores, positions + 1);
       }
     }
 

@@ -21,9 +21,10 @@ final class TopKIndex {
     int k = op.result().shape().last();
     for (int s = 0; s < batch.numSequences(); s++) {
       int end = batch.firstToken(s + 1);
-      kv.gather(batch, s, op.cache(), batch.position(end - 1) + 1, scratch.cache);
+      int ratio = op.cache().tokensPerSlot();
+      kv.gather(batch, s, op.cache(), (batch.position(end - 1) + 1) / ratio, scratch.cache);
       for (int t = batch.firstToken(s); t < end; t++) {
-        int len = batch.position(t) + 1;
+        int len = (batch.position(t) + 1) / ratio;
         score(op, query, headWeights, t, len, scratch);
         keepBest(scratch.scores, len, out, t * k, k);
       }
@@ -32,7 +33,7 @@ final class TopKIndex {
 
   private static void score(
       Op.TopKIndex op, float[] query, float[] headWeights, int t, int len, Scratch scratch) {
-    int dim = op.cache().indexHeadDim();
+    int dim = op.cache().elementsPerToken();
     int heads = op.query().shape().dims().getFirst();
     for (int s = 0; s < len; s++) {
       double sum = 0;
