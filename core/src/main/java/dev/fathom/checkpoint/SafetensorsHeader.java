@@ -48,6 +48,7 @@ final class SafetensorsHeader {
   private final List<TensorInfo> tensors = new ArrayList<>();
   private Map<String, String> metadata = Map.of();
   private boolean metadataSeen;
+  private SafetensorsDtype lastDtype = SafetensorsDtype.BF16;
 
   private SafetensorsHeader(Path file, byte[] header, long dataOffset, long dataLength) {
     this.file = file;
@@ -162,17 +163,22 @@ final class SafetensorsHeader {
     if (name.isEmpty()) {
       throw fail(ErrorCode.SAFETENSORS_NAME, "a tensor name must not be empty");
     }
-    if (name.length() > MAX_NAME_BYTES
-        || name.getBytes(StandardCharsets.UTF_8).length > MAX_NAME_BYTES) {
+    int numBytes = reader.isPlain() ? name.length() : name.getBytes(StandardCharsets.UTF_8).length;
+    if (numBytes > MAX_NAME_BYTES) {
       throw nameTooLong();
     }
-    for (int i = 0; i < name.length(); i++) {
-      if (Character.isISOControl(name.charAt(i))) {
-        throw fail(
-            ErrorCode.SAFETENSORS_NAME,
-            "a tensor name must not have control characters: name=" + Text.quote(name));
-      }
+    if (hasControl(name)) {
+      throw fail(
+          ErrorCode.SAFETENSORS_NAME,
+          "a tensor name must not have control characters: name=" + Text.quote(name));
     }
+  }
+
+  /** A plain string can only hold one, since JSON has the others escaped: delete. */
+  private boolean hasControl(String name) {
+    return reader.isPlain()
+        ? name.indexOf(0x7F) >= 0
+        : name.chars().anyMatch(Character::isISOControl);
   }
 
   private CheckpointException nameTooLong() {
@@ -181,10 +187,23 @@ final class SafetensorsHeader {
         "a tensor name must have at most " + MAX_NAME_BYTES + " bytes: offset=" + reader.offset());
   }
 
+  private boolean isSorted() {
+    long last = 0;
+    for (TensorInfo tensor : tensors) {
+      if (tensor.offset() < last) {
+        return false;
+      }
+      last = tensor.offset() + tensor.byteLength();
+    }
+    return true;
+  }
+
   /** The tensors by offset, after the check that they tile the data. */
   private List<TensorInfo> sortedTensors() {
-    tensors.sort(
-        Comparator.comparingLong(TensorInfo::offset).thenComparingLong(TensorInfo::byteLength));
+    if (!isSorted()) {
+      tensors.sort(
+          Comparator.comparingLong(TensorInfo::offset).thenComparingLong(TensorInfo::byteLength));
+    }
     long end = 0;
     for (TensorInfo tensor : tensors) {
       long begin = tensor.offset() - dataOffset;
@@ -232,16 +251,14 @@ final class SafetensorsHeader {
         throw field("a tensor must be an object");
       }
       while (reader.next() == JsonToken.NAME) {
-        String key = reader.rawLength() <= 128 ? reader.text() : "";
-        switch (key) {
-          case "dtype" -> dtype(mark(key, 1));
-          case "shape" -> shape(mark(key, 2));
-          case "data_offsets" -> offsets(mark(key, 4));
-          default ->
-              throw field(
-                  "a tensor must have no key but dtype, shape and data_offsets: key="
-                      + Text.quote(key)
-                      + ",");
+        if (reader.textEquals("dtype")) {
+          dtype(mark("dtype", 1));
+        } else if (reader.textEquals("shape")) {
+          shape(mark("shape", 2));
+        } else if (reader.textEquals("data_offsets")) {
+          offsets(mark("data_offsets", 4));
+        } else {
+          throw unknownKey();
         }
       }
       if (seen != 7) {
@@ -251,6 +268,14 @@ final class SafetensorsHeader {
       }
       checkSize();
       return new TensorInfo(name, dtype, shape, file, dataOffset + begin, end - begin);
+    }
+
+    private CheckpointException unknownKey() {
+      String key = reader.rawLength() <= 1200 ? reader.text() : "";
+      return field(
+          "a tensor must have no key but dtype, shape and data_offsets: key="
+              + Text.quote(key)
+              + ",");
     }
 
     private String mark(String key, int bit) {
@@ -267,6 +292,10 @@ final class SafetensorsHeader {
       if (reader.next() != JsonToken.STRING) {
         throw field(key + " must be a string");
       }
+      if (reader.textEquals(lastDtype.name())) {
+        dtype = lastDtype;
+        return;
+      }
       String spelled = reader.text();
       SafetensorsDtype known = SafetensorsDtype.named(spelled);
       if (known == null) {
@@ -276,6 +305,7 @@ final class SafetensorsHeader {
                 + Arrays.toString(SafetensorsDtype.values())
                 + (": dtype=" + Text.quote(spelled) + ","));
       }
+      lastDtype = known;
       dtype = known;
     }
 

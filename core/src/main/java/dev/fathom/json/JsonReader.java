@@ -95,6 +95,28 @@ public final class JsonReader {
         ascii ? StandardCharsets.ISO_8859_1 : StandardCharsets.UTF_8);
   }
 
+  /** Whether the current name, string or number is {@code expected}; makes no string. */
+  public boolean textEquals(String expected) {
+    if (escaped || !ascii) {
+      return text().equals(expected);
+    }
+    int length = textEnd - textStart;
+    if (length != expected.length()) {
+      return false;
+    }
+    for (int i = 0; i < length; i++) {
+      if (in[textStart + i] != expected.charAt(i)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Whether the current name or string is written in ASCII without escapes. */
+  public boolean isPlain() {
+    return !escaped && ascii;
+  }
+
   /**
    * The current number as a non-negative integer.
    *

@@ -14,10 +14,10 @@ final class CharClass {
   /** Neither of the others: controls, format characters, unassigned and private code points. */
   static final byte OTHER = 0;
 
-  /** {@code \p{L}}, except those of {@link #HAN_KANA}. */
+  /** {@code \p{L}}. */
   static final byte LETTER = 1;
 
-  /** {@code \p{M}}, except those of {@link #HAN_KANA}. */
+  /** {@code \p{M}}. */
   static final byte MARK = 2;
 
   /** {@code \p{N}}. */
@@ -32,11 +32,14 @@ final class CharClass {
   /** Carriage return and line feed. */
   static final byte NEWLINE = 6;
 
-  /** U+4E00 to U+9FA5 and U+3040 to U+30FF, whatever their category. */
-  static final byte HAN_KANA = 7;
+  /**
+   * Added to the class of a code point of U+4E00 to U+9FA5 and U+3040 to U+30FF (Han and Kana),
+   * which a pattern of its own sets apart: letters, marks, some punctuation, unassigned ones.
+   */
+  static final byte HAN_KANA = 8;
 
   /** A UTF-16 surrogate: half of a code point whose class {@link #ofCodePoint} knows. */
-  static final byte SURROGATE = 8;
+  static final byte SURROGATE = 16;
 
   private static final byte[] OF_UNIT = new byte[1 << 16];
 
@@ -56,7 +59,7 @@ final class CharClass {
   /** Returns the class of a code point; a surrogate counts as U+FFFD, a symbol. */
   static byte ofCodePoint(int c) {
     if ((c >= 0x4E00 && c <= 0x9FA5) || (c >= 0x3040 && c <= 0x30FF)) {
-      return HAN_KANA;
+      return (byte) (HAN_KANA + ofCategory(Character.getType(c)));
     }
     if (c == '\n' || c == '\r') {
       return NEWLINE;

@@ -15,11 +15,13 @@ import java.util.List;
 /**
  * The pieces of DeepSeek V3, R1, V3.1, V3.2 and V4, in one pass.
  *
- * <p>The file describes three splits in sequence, each seeing only the pieces of the one before:
+ * <p>The file describes three splits in sequence, each applied to every piece of the one before:
  * numbers in groups of up to three; runs of Han and Kana; then an alternation of words, punctuation
- * and white space. Numbers, Han and Kana therefore end the text as far as the third pattern is
- * concerned: its look-ahead {@code \s+(?!\S)} finds nothing behind a white space that they follow.
- * What no alternative matches (controls, unassigned code points) forms pieces of its own.
+ * and white space. So a number, or a change between Han and Kana and anything else, ends the text
+ * as far as the third pattern is concerned: its look-ahead {@code \s+(?!\S)} finds nothing behind
+ * white space that they follow. Inside a run of Han and Kana the third pattern still parts letters
+ * from the few symbols there. What no alternative matches (controls, unassigned code points) forms
+ * pieces of its own.
  */
 final class DeepSeekV3PreTokenizer implements PreTokenizer {
 
@@ -45,7 +47,9 @@ final class DeepSeekV3PreTokenizer implements PreTokenizer {
       case SPACE -> fromSpace(text, start, end);
       case PUNCTUATION -> fromPunctuation(text, start, next, end);
       case NUMBER -> numberEnd(text, next, end);
-      case HAN_KANA -> hanEnd(text, next, end);
+      case HAN_KANA + LETTER, HAN_KANA + MARK -> hanWordEnd(text, next, end);
+      case HAN_KANA + PUNCTUATION -> hanPunctuationEnd(text, next, end);
+      case HAN_KANA + OTHER -> hanOtherEnd(text, next, end);
       case NEWLINE -> whiteSpaceEnd(text, start, end);
       default -> otherEnd(text, next, end);
     };
@@ -151,7 +155,7 @@ final class DeepSeekV3PreTokenizer implements PreTokenizer {
     if (afterNewline >= 0) {
       return afterNewline;
     }
-    boolean nothingFollows = p == end || c == NUMBER || c == HAN_KANA;
+    boolean nothingFollows = p == end || c == NUMBER || c >= HAN_KANA;
     return nothingFollows || p - start == 1 ? p : p - 1;
   }
 
@@ -163,12 +167,36 @@ final class DeepSeekV3PreTokenizer implements PreTokenizer {
     return p;
   }
 
-  private static int hanEnd(char[] text, int i, int end) {
+  private static int hanWordEnd(char[] text, int i, int end) {
     int p = i;
-    while (p < end && CharClass.ofUnit(text[p]) == HAN_KANA) {
+    while (p < end && isHanWordPart(CharClass.ofUnit(text[p]))) {
       p++;
     }
     return p;
+  }
+
+  private static boolean isHanWordPart(byte c) {
+    return c == HAN_KANA + LETTER || c == HAN_KANA + MARK;
+  }
+
+  private static int hanPunctuationEnd(char[] text, int i, int end) {
+    int p = i;
+    while (p < end && CharClass.ofUnit(text[p]) == HAN_KANA + PUNCTUATION) {
+      p++;
+    }
+    return p;
+  }
+
+  /** As {@link #otherEnd} inside a run of Han and Kana. */
+  private static int hanOtherEnd(char[] text, int i, int end) {
+    int p = i;
+    while (p < end && CharClass.ofUnit(text[p]) == HAN_KANA + OTHER) {
+      p++;
+    }
+    if (p == end || !isHanWordPart(CharClass.ofUnit(text[p]))) {
+      return p;
+    }
+    return p == i ? hanWordEnd(text, p, end) : p - 1;
   }
 
   /** One character in front of a word joins it; a run of others is a piece up to there. */

@@ -33,6 +33,10 @@ import org.jspecify.annotations.Nullable;
  */
 final class TokenizerReader {
   private static final int MAX_ID = 1 << 22;
+
+  /** A line of the vocabulary and one of the merges; both files seen so far have 60 to 65. */
+  private static final int BYTES_PER_TOKEN_GUESS = 60;
+
   private static final String SUPPORTED =
       "byte-level BPE without normalizer, split by the patterns of the DeepSeek V3 family (V3, R1,"
           + " V3.1, V3.2, V4)";
@@ -45,7 +49,7 @@ final class TokenizerReader {
   private int mergesFrom;
   private int mergesTo;
 
-  final Vocabulary vocabulary = new Vocabulary();
+  final Vocabulary vocabulary;
 
   /** Base tokens that are not written in the byte alphabet. */
   final Map<String, Integer> literals = new HashMap<>();
@@ -63,6 +67,7 @@ final class TokenizerReader {
   private TokenizerReader(byte[] json, String source) {
     this.json = json;
     this.source = source;
+    this.vocabulary = new Vocabulary(json.length / BYTES_PER_TOKEN_GUESS);
   }
 
   /**
@@ -144,33 +149,55 @@ final class TokenizerReader {
   private void readVocabulary(JsonReader r, JsonToken token) {
     expect(token == JsonToken.BEGIN_OBJECT, "model.vocab must be an object");
     while (r.next() == JsonToken.NAME) {
-      String name = r.text();
+      int from = r.offset() + 1;
+      int len = toBytes(from, from + r.rawLength(), 0);
+      String name = len < 0 ? r.text() : "";
       r.next();
       long id = r.unsignedValue();
-      expect(id >= 0 && id < MAX_ID, "an id must be in [0, " + MAX_ID + "): " + Text.quote(name));
-      int len = toBytes(name, 0, name.length(), 0);
-      boolean free;
-      if (len >= 0) {
-        free = vocabulary.putIndexed((int) id, scratch, 0, len);
-      } else {
-        free = !vocabulary.has((int) id) && literals.put(name, (int) id) == null;
-        if (free) {
-          vocabulary.putLiteral((int) id, ByteAlphabet.bytesOf(name));
-        }
+      if (id < 0 || id >= MAX_ID) {
+        throw invalid("an id must be in [0, " + MAX_ID + ") at byte " + from);
       }
-      expect(free, "tokens and ids must be unique: token=" + Text.quote(name) + " id=" + id);
+      if (len < 0
+          ? !putUncommon(name, (int) id)
+          : !vocabulary.putIndexed((int) id, scratch, 0, len)) {
+        throw invalid("tokens and ids must be unique: id=" + id + " at byte " + from);
+      }
     }
     vocabularySeen = true;
   }
 
-  /** Writes the bytes of {@code token[from, to)} to {@link #scratch}; returns the end, or -1. */
-  private int toBytes(String token, int from, int to, int at) {
+  /** Adds a token written with escapes or outside the byte alphabet; returns whether it is new. */
+  private boolean putUncommon(String name, int id) {
+    byte[] bytes = ByteAlphabet.bytesOf(name);
+    if (ByteAlphabet.covers(name)) {
+      return vocabulary.putIndexed(id, bytes, 0, bytes.length);
+    }
+    if (vocabulary.has(id) || literals.put(name, id) != null) {
+      return false;
+    }
+    vocabulary.putLiteral(id, bytes);
+    return true;
+  }
+
+  /**
+   * Writes the bytes that the characters of {@code json[from, to)} stand for to {@link #scratch}.
+   *
+   * @return the end in the scratch, or -1 if a character is escaped or not of the byte alphabet
+   */
+  private int toBytes(int from, int to, int at) {
     if (at + to - from > scratch.length) {
       scratch = Arrays.copyOf(scratch, 2 * (at + to - from));
     }
     int n = at;
     for (int i = from; i < to; i++) {
-      int b = ByteAlphabet.byteOf(token.charAt(i));
+      int c = json[i];
+      if (c < 0) {
+        // two bytes of UTF-8 hold U+0080 to U+07FF; longer sequences are outside the alphabet
+        c = c >= (byte) 0xE0 ? Character.MAX_VALUE : (c & 0x1F) << 6 | (json[++i] & 0x3F);
+      } else if (c == '\\') {
+        return -1;
+      }
+      int b = ByteAlphabet.byteOf((char) c);
       if (b < 0) {
         return -1;
       }
@@ -182,7 +209,7 @@ final class TokenizerReader {
   private void readOrDeferMerges(JsonReader r, JsonToken token) {
     expect(token == JsonToken.BEGIN_ARRAY, "model.merges must be an array");
     if (vocabularySeen) {
-      readMerges(r);
+      readMerges(r, 0);
     } else {
       mergesFrom = r.offset();
       r.skipValue();
@@ -194,42 +221,77 @@ final class TokenizerReader {
     if (mergesTo > 0) {
       JsonReader r = new JsonReader(json, mergesFrom, mergesTo, JsonLimits.DEFAULT);
       r.next();
-      readMerges(r);
+      readMerges(r, mergesFrom);
     }
   }
 
-  private void readMerges(JsonReader r) {
+  /** Reads merges as {@code "left right"} or {@code ["left", "right"]}; offsets count from base. */
+  private void readMerges(JsonReader r, int base) {
     merges = new MergeTable(vocabulary.size());
     JsonToken token = r.next();
     while (token != JsonToken.END_ARRAY) {
       if (token == JsonToken.STRING) {
-        String pair = r.text();
-        int space = pair.indexOf(' ');
-        expect(space > 0, "a merge must be two tokens and a space: merge=" + Text.quote(pair));
-        addMerge(pair, space, pair, space + 1);
+        readSpacedMerge(r, base);
       } else {
         expect(token == JsonToken.BEGIN_ARRAY, "a merge must be a string or a pair");
         expect(r.next() == JsonToken.STRING, "a merge must be two strings");
-        String left = r.text();
+        int mid = readSide(r, base, 0);
         expect(r.next() == JsonToken.STRING, "a merge must be two strings");
-        addMerge(left, left.length(), r.text(), 0);
+        addMerge(mid, readSide(r, base, mid));
         expect(r.next() == JsonToken.END_ARRAY, "a merge must be two strings");
       }
       token = r.next();
     }
   }
 
-  /** Adds the merge of {@code left[0, leftEnd)} and {@code right[rightStart, length)}. */
-  private void addMerge(String left, int leftEnd, String right, int rightStart) {
-    int mid = toBytes(left, 0, leftEnd, 0);
-    int end = mid < 0 ? -1 : toBytes(right, rightStart, right.length(), mid);
-    int leftId = end < 0 ? Vocabulary.NONE : vocabulary.find(scratch, 0, mid);
-    int rightId = end < 0 ? Vocabulary.NONE : vocabulary.find(scratch, mid, end);
-    int result = end < 0 ? Vocabulary.NONE : vocabulary.find(scratch, 0, end);
-    expect(
-        leftId >= 0 && rightId >= 0 && result >= 0,
-        "a merge must name tokens of the vocabulary: rank=" + merges.size());
-    merges.add(leftId, rightId, result);
+  private void readSpacedMerge(JsonReader r, int base) {
+    int from = base + r.offset() + 1;
+    int to = from + r.rawLength();
+    int space = from;
+    while (space < to && json[space] != ' ') {
+      space++;
+    }
+    int mid = space < to ? toBytes(from, space, 0) : -1;
+    int end = mid < 0 ? -1 : toBytes(space + 1, to, mid);
+    if (end < 0) {
+      String pair = r.text();
+      int at = pair.indexOf(' ');
+      expect(at > 0, "a merge must be two tokens and a space");
+      mid = toBytes(pair.substring(0, at), 0);
+      end = toBytes(pair.substring(at + 1), mid);
+    }
+    addMerge(mid, end);
+  }
+
+  private int readSide(JsonReader r, int base, int at) {
+    int from = base + r.offset() + 1;
+    int end = at < 0 ? -1 : toBytes(from, from + r.rawLength(), at);
+    return end < 0 ? toBytes(r.text(), at) : end;
+  }
+
+  /** As the other method for a token that had escapes. */
+  private int toBytes(String token, int at) {
+    if (at < 0 || !ByteAlphabet.covers(token)) {
+      return -1;
+    }
+    byte[] bytes = ByteAlphabet.bytesOf(token);
+    if (at + bytes.length > scratch.length) {
+      scratch = Arrays.copyOf(scratch, 2 * (at + bytes.length));
+    }
+    System.arraycopy(bytes, 0, scratch, at, bytes.length);
+    return at + bytes.length;
+  }
+
+  /** Adds the merge of the tokens {@code scratch[0, mid)} and {@code scratch[mid, end)}. */
+  private void addMerge(int mid, int end) {
+    boolean known = mid >= 0 && end >= 0;
+    int left = known ? vocabulary.find(scratch, 0, mid) : Vocabulary.NONE;
+    int right = known ? vocabulary.find(scratch, mid, end) : Vocabulary.NONE;
+    int result = known ? vocabulary.find(scratch, 0, end) : Vocabulary.NONE;
+    if (left < 0 || right < 0 || result < 0) {
+      throw invalid("a merge must name tokens of the vocabulary: rank=" + merges.size());
+    }
+    merges.add(left, right, result);
   }
 
   private void checkModel() {

@@ -12,17 +12,29 @@ final class Vocabulary {
   /** No id. */
   static final int NONE = -1;
 
-  private byte[] arena = new byte[1 << 16];
+  private byte[] arena;
   private int arenaLen;
-  private int[] starts = new int[1 << 12];
-  private int[] lens = new int[1 << 12];
-  private int[] hashes = new int[1 << 12];
+  private int[] starts;
+  private int[] lens;
+  private int[] hashes;
 
   /** Ids plus one; zero is a free slot. */
-  private int[] table = new int[1 << 13];
+  private int[] table;
 
   private int numIndexed;
   private int size;
+
+  /**
+   * @param expected tokens to make room for; more may come
+   */
+  Vocabulary(int expected) {
+    int capacity = Math.max(16, expected);
+    arena = new byte[capacity * 8];
+    starts = new int[capacity];
+    lens = new int[capacity];
+    hashes = new int[capacity];
+    table = new int[Integer.highestOneBit(capacity) << 2];
+  }
 
   /** Returns one more than the largest id. */
   int size() {
@@ -54,35 +66,43 @@ final class Vocabulary {
 
   /** Returns the id of the indexed token with these bytes, or {@link #NONE}. */
   int find(byte[] bytes, int from, int to) {
-    int hash = hash(bytes, from, to);
-    int mask = table.length - 1;
-    for (int slot = hash & mask; table[slot] != 0; slot = (slot + 1) & mask) {
-      int id = table[slot] - 1;
-      if (hashes[id] == hash && equal(id, bytes, from, to)) {
-        return id;
-      }
-    }
-    return NONE;
+    return table[slot(hash(bytes, from, to), bytes, from, to)] - 1;
   }
 
-  /** Adds a token that {@link #find} does not find; replaces the bytes of a known id. */
+  /** Adds a token that {@link #find} does not find. Its id must be free. */
   void putLiteral(int id, byte[] bytes) {
     store(id, bytes, 0, bytes.length);
   }
 
   /** Adds a token; returns false, and adds nothing, if its bytes or its id are taken. */
   boolean putIndexed(int id, byte[] bytes, int from, int to) {
-    if (has(id) || find(bytes, from, to) != NONE) {
+    if (numIndexed * 2 >= table.length) {
+      rehash();
+    }
+    int hash = hash(bytes, from, to);
+    int slot = slot(hash, bytes, from, to);
+    if (table[slot] != 0 || has(id)) {
       return false;
     }
     store(id, bytes, from, to);
-    hashes[id] = hash(bytes, from, to);
-    if (++numIndexed * 2 > table.length) {
-      rehash(id);
-    } else {
-      insert(id);
-    }
+    hashes[id] = hash;
+    table[slot] = id + 1;
+    numIndexed++;
     return true;
+  }
+
+  /** The slot of the token with these bytes, or the free slot where it would be. */
+  private int slot(int hash, byte[] bytes, int from, int to) {
+    int mask = table.length - 1;
+    int slot = hash & mask;
+    while (table[slot] != 0) {
+      int id = table[slot] - 1;
+      if (hashes[id] == hash && equal(id, bytes, from, to)) {
+        return slot;
+      }
+      slot = (slot + 1) & mask;
+    }
+    return slot;
   }
 
   private void store(int id, byte[] bytes, int from, int to) {
@@ -106,24 +126,19 @@ final class Vocabulary {
     arenaLen += len;
   }
 
-  private void insert(int id) {
-    int mask = table.length - 1;
-    int slot = hashes[id] & mask;
-    while (table[slot] != 0) {
-      slot = (slot + 1) & mask;
-    }
-    table[slot] = id + 1;
-  }
-
-  private void rehash(int id) {
+  private void rehash() {
     int[] old = table;
     table = new int[old.length * 2];
+    int mask = table.length - 1;
     for (int entry : old) {
       if (entry != 0) {
-        insert(entry - 1);
+        int slot = hashes[entry - 1] & mask;
+        while (table[slot] != 0) {
+          slot = (slot + 1) & mask;
+        }
+        table[slot] = entry;
       }
     }
-    insert(id);
   }
 
   private boolean equal(int id, byte[] bytes, int from, int to) {

@@ -182,6 +182,16 @@ class SafetensorsAttackTest {
     }
   }
 
+  @Test
+  void controlCharactersInNamesAreFoundHoweverTheyAreWritten() {
+    for (String name : List.of("a\u007fb", "a\u0085b", "a\\nb", "é\\u007f", "\\u009f")) {
+      assertRefused(
+          ("{" + tensor(name, "U8", "[0]", "[0,0]") + "}").getBytes(UTF_8),
+          ErrorCode.SAFETENSORS_NAME,
+          null);
+    }
+  }
+
   private static byte[] emptyTensors(int numTensors) {
     StringBuilder header = new StringBuilder(numTensors * 60).append('{');
     for (int i = 0; i < numTensors; i++) {

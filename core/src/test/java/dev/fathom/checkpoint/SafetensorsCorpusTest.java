@@ -28,6 +28,10 @@ import org.junit.jupiter.api.io.TempDir;
 class SafetensorsCorpusTest {
   private static final String A = tensor("a", "F32", "[2,2]", "[0,16]");
   private static final String JSON = "the header must be JSON, but ";
+  private static final String KNOWN =
+      "dtype must be one of [BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0,"
+          + " F8_E4M3FNUZ, F8_E5M2FNUZ, I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64]:"
+          + " dtype=";
   private static final String DIGITS =
       " must hold integers from 0 to 2^63 - 1, written in digits: tensor=\"a\"";
 
@@ -42,12 +46,15 @@ class SafetensorsCorpusTest {
   Stream<DynamicTest> eachOfThe95CasesGivesItsCodeAndText() {
     sizeField();
     encodingAndJson();
-    whitespaceAndTiling();
+    whitespace();
+    tiling();
     numbers();
     overflow();
     fields();
-    duplicatesAndMetadata();
-    namesAndShapes();
+    duplicates();
+    metadata();
+    names();
+    shapes();
     jsonStrictness();
     rest();
     assertThat(cases).hasSize(96);
@@ -148,14 +155,13 @@ class SafetensorsCorpusTest {
     refused("17", "number root", "17", ErrorCode.SAFETENSORS_HEADER_FIELD, object);
   }
 
-  private void whitespaceAndTiling() {
-    ErrorCode tiling = ErrorCode.SAFETENSORS_TILING;
+  private void whitespace() {
     accepted("18", "no tensors", file("{}", 0), 0);
     refused(
         "19",
         "no tensors but data",
         file("{}", 4),
-        tiling,
+        ErrorCode.SAFETENSORS_TILING,
         "the file must end where its last tensor does: expected bytes=10 actual=14");
     accepted("20", "leading white space", file(" \n\t\r{}", 0), 0);
     accepted("21", "trailing white space", file("{} \n\t\r", 0), 0);
@@ -171,6 +177,10 @@ class SafetensorsCorpusTest {
         "{}{}",
         ErrorCode.SAFETENSORS_HEADER_JSON,
         JSON + "nothing but white space may follow the value: offset=2");
+  }
+
+  private void tiling() {
+    ErrorCode tiling = ErrorCode.SAFETENSORS_TILING;
     accepted("24", "a plain file (chosen here)", file("{" + A + "}", 16), 1);
     refused(
         "25",
@@ -300,22 +310,18 @@ class SafetensorsCorpusTest {
 
   private void fields() {
     ErrorCode field = ErrorCode.SAFETENSORS_HEADER_FIELD;
-    String known =
-        "dtype must be one of [BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0,"
-            + " F8_E4M3FNUZ, F8_E5M2FNUZ, I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64]:"
-            + " dtype=";
     refused(
         "46",
         "unknown type",
         "{" + tensor("a", "F99", "[2,2]", "[0,16]") + "}",
         ErrorCode.SAFETENSORS_DTYPE,
-        known + "\"F99\", tensor=\"a\"");
+        KNOWN + "\"F99\", tensor=\"a\"");
     refused(
         "47",
         "lower-case type",
         "{" + tensor("a", "f32", "[2,2]", "[0,16]") + "}",
         ErrorCode.SAFETENSORS_DTYPE,
-        known + "\"f32\", tensor=\"a\"");
+        KNOWN + "\"f32\", tensor=\"a\"");
     refused(
         "48",
         "type is a number",
@@ -362,7 +368,7 @@ class SafetensorsCorpusTest {
         "a tensor must be an object: tensor=\"a\"");
   }
 
-  private void duplicatesAndMetadata() {
+  private void duplicates() {
     ErrorCode duplicate = ErrorCode.SAFETENSORS_DUPLICATE;
     String twice = "a name must not occur twice in the header: name=";
     refused("54", "tensor twice, stricter", "{" + A + "," + A + "}", duplicate, twice + "\"a\"");
@@ -390,6 +396,9 @@ class SafetensorsCorpusTest {
         "{\"__metadata__\":{},\"__metadata__\":{}," + A + "}",
         duplicate,
         twice + "\"__metadata__\"");
+  }
+
+  private void metadata() {
     ErrorCode metadata = ErrorCode.SAFETENSORS_METADATA;
     String strings = "__metadata__ must hold strings only: key=";
     refused(
@@ -425,7 +434,7 @@ class SafetensorsCorpusTest {
         strings + "\"shape\"");
   }
 
-  private void namesAndShapes() {
+  private void names() {
     ErrorCode name = ErrorCode.SAFETENSORS_NAME;
     refused(
         "66",
@@ -450,6 +459,9 @@ class SafetensorsCorpusTest {
         "{" + tensor("\\ud800", "F32", "[2,2]", "[0,16]") + "}",
         ErrorCode.SAFETENSORS_HEADER_JSON,
         JSON + "a surrogate must be part of a pair: offset=2");
+  }
+
+  private void shapes() {
     accepted("70", "scalar", file("{" + tensor("a", "F32", "[]", "[0,4]") + "}", 4), 1);
     accepted("71", "zero dimension", file("{" + tensor("a", "F32", "[0,3]", "[0,0]") + "}", 0), 1);
     accepted(

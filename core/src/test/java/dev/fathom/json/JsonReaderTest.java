@@ -74,6 +74,26 @@ class JsonReaderTest {
   }
 
   @Test
+  void textIsComparedWithoutMakingAString() {
+    JsonReader reader = reader("[\"abc\", \"a\\u0062c\", \"é\", 12]");
+    reader.next();
+    reader.next();
+    assertThat(reader.isPlain()).isTrue();
+    assertThat(reader.textEquals("abc")).isTrue();
+    assertThat(reader.textEquals("abd")).isFalse();
+    assertThat(reader.textEquals("ab")).isFalse();
+    reader.next();
+    assertThat(reader.isPlain()).isFalse();
+    assertThat(reader.textEquals("abc")).isTrue();
+    reader.next();
+    assertThat(reader.isPlain()).isFalse();
+    assertThat(reader.textEquals("é")).isTrue();
+    assertThat(reader.textEquals("Ã©")).isFalse();
+    reader.next();
+    assertThat(reader.textEquals("12")).isTrue();
+  }
+
+  @Test
   void aSkippedValueIsStillChecked() {
     JsonReader reader = reader("[[1,[2,{\"a\":[]}]],3]");
     reader.next();

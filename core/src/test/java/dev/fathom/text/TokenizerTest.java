@@ -1,5 +1,6 @@
 package dev.fathom.text;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.fathom.json.Json;
@@ -7,6 +8,18 @@ import dev.fathom.json.JsonArray;
 import dev.fathom.json.JsonLimits;
 import dev.fathom.json.JsonNumber;
 import dev.fathom.json.JsonObject;
+import dev.fathom.json.JsonString;
+import dev.fathom.json.JsonValue;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -58,8 +71,118 @@ class TokenizerTest {
       })
   void vectorsOfTheSpecificationEncodeAsStated(String escaped, String ids) {
     String text = escaped.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t");
-    int[] expected = java.util.Arrays.stream(ids.split(" ")).mapToInt(Integer::parseInt).toArray();
+    int[] expected = Arrays.stream(ids.split(" ")).mapToInt(Integer::parseInt).toArray();
     assertThat(Tokenizers.v3().encodeWithSpecials(text)).isEqualTo(expected);
     assertThat(Tokenizers.v3().decode(expected)).isEqualTo(text);
+  }
+
+  @Test
+  void aMegabyteOfOneLetterTakesLessThanASecond() {
+    Tokenizer tokenizer = Tokenizers.v3();
+    for (String letter : List.of("x", "한")) {
+      String text = letter.repeat(1_000_000 / letter.getBytes(UTF_8).length);
+      long best = Long.MAX_VALUE;
+      int[] ids = {};
+      for (int i = 0; i < 3; i++) {
+        long start = cpuNanos();
+        ids = tokenizer.encodeText(text);
+        best = Math.min(best, cpuNanos() - start);
+      }
+      assertThat(tokenizer.decode(ids).equals(text)).isTrue();
+      assertThat(best).as(letter).isLessThan(1_000_000_000L);
+    }
+  }
+
+  /** Processor time of this thread: a busy machine must not fail the test. */
+  private static long cpuNanos() {
+    return ManagementFactory.getThreadMXBean().getCurrentThreadCpuTime();
+  }
+
+  @Test
+  void longPiecesMergeAsShortOnesDoWhereverTheHeapTakesOver() {
+    Tokenizer tokenizer = Tokenizers.sample();
+    for (int len = 1; len < 120; len += 7) {
+      String text = "a" + "banana".repeat(20).substring(0, len);
+      int[] ids = tokenizer.encodeText(text);
+      assertThat(ids).isEqualTo(mergedNaively(tokenizer, text));
+    }
+  }
+
+  /** The definition: the best pair of the whole piece, again and again. */
+  private static int[] mergedNaively(Tokenizer tokenizer, String piece) {
+    JsonObject model =
+        (JsonObject)
+            ((JsonObject) Json.parse(Tokenizers.sampleJson(), JsonLimits.DEFAULT)).get("model");
+    List<String> symbols = new ArrayList<>(List.of(piece.split("")));
+    for (JsonValue merge : (JsonArray) model.get("merges")) {
+      String left = ((JsonString) ((JsonArray) merge).get(0)).value();
+      String right = ((JsonString) ((JsonArray) merge).get(1)).value();
+      for (int i = 0; i + 1 < symbols.size(); i++) {
+        if (symbols.get(i).equals(left) && symbols.get(i + 1).equals(right)) {
+          symbols.set(i, left + right);
+          symbols.remove(i + 1);
+        }
+      }
+    }
+    return symbols.stream().mapToInt(tokenizer::tokenId).toArray();
+  }
+
+  @Test
+  void anUnpairedSurrogateCountsAsTheReplacementCharacter() {
+    Tokenizer tokenizer = Tokenizers.v3();
+    assertThat(tokenizer.encodeText("a\uD83Db\uDE80 \uDE80\uD83D"))
+        .isEqualTo(tokenizer.encodeText("a\uFFFDb\uFFFD \uFFFD\uFFFD"));
+  }
+
+  @Test
+  void addedTokensComeOnlyFromParsedText() {
+    Tokenizer tokenizer = Tokenizers.v3();
+    for (Map.Entry<String, Integer> token : tokenizer.addedTokens().entrySet()) {
+      assertThat(tokenizer.encodeWithSpecials("a" + token.getKey() + "b"))
+          .contains(token.getValue());
+      int[] asText = tokenizer.encodeText("a" + token.getKey() + "b");
+      assertThat(Arrays.stream(asText).noneMatch(tokenizer::isAdded)).isTrue();
+      assertThat(tokenizer.decode(asText)).isEqualTo("a" + token.getKey() + "b");
+    }
+    assertThat(tokenizer.addedTokens()).hasSize(818);
+  }
+
+  @Test
+  void vocabularyAccessorsAgreeWithEachOther() {
+    Tokenizer tokenizer = Tokenizers.v3();
+    assertThat(tokenizer.size()).isEqualTo(128_815);
+    assertThat(tokenizer.tokenId("Ġthe")).isEqualTo(tokenizer.encodeText(" the")[0]);
+    assertThat(tokenizer.tokenId(" the")).isEqualTo(Tokenizer.NO_TOKEN);
+    assertThat(tokenizer.tokenId("<｜User｜>")).isEqualTo(128_803);
+    assertThat(tokenizer.tokenBytes(128_803)).asString(UTF_8).isEqualTo("<｜User｜>");
+    assertThat(tokenizer.isSpecial(1)).isTrue();
+    assertThat(tokenizer.isSpecial(128_803)).isFalse();
+    assertThat(tokenizer.isAdded(128_803)).isTrue();
+    assertThat(tokenizer.isAdded(5)).isFalse();
+    assertThat(tokenizer.tokenBytes(129_279)).isEmpty();
+    assertThat(tokenizer.tokenBytes(-1)).isEmpty();
+    assertThat(tokenizer.decode(19923, 129_279, 14)).isEqualTo("Hello,");
+    assertThat(tokenizer).hasToString("Tokenizer[size=128815, added=818]");
+  }
+
+  @Test
+  void threadsThatShareATokenizerGetTheSameIds() throws Exception {
+    RandomText texts = new RandomText(5, List.of("<｜User｜>"));
+    List<String> all = Stream.generate(texts::next).limit(4000).toList();
+    Tokenizer tokenizer = Tokenizer.parse(Tokenizers.sampleJson());
+    List<int[]> expected = all.stream().map(Tokenizers.sample()::encodeText).toList();
+    try (ExecutorService threads = Executors.newFixedThreadPool(4)) {
+      List<Future<Boolean>> results = new ArrayList<>();
+      for (int t = 0; t < 4; t++) {
+        results.add(
+            threads.submit(() ->
+                IntStream.range(0, all.size())
+                    .allMatch(
+                        i -> Arrays.equals(tokenizer.encodeText(all.get(i)), expected.get(i)))));
+      }
+      for (Future<Boolean> result : results) {
+        assertThat(result.get()).isTrue();
+      }
+    }
   }
 }

@@ -34,16 +34,6 @@ public final class BlockFp8Quantizer {
     POWER_OF_TWO
   }
 
-  /** Gives the rows of a matrix; {@link WeightMatrix#decodeRow} has this form. */
-  @FunctionalInterface
-  public interface RowReader {
-    /**
-     * Writes the elements of row r to {@code out[off, off + cols)}; called once a row, in rising
-     * order.
-     */
-    void read(int r, float[] out, int off);
-  }
-
   /**
    * Quantizes with float32 scales.
    *
@@ -93,21 +83,12 @@ public final class BlockFp8Quantizer {
       int bandRows = Math.min(layout.blockRows(), layout.rows() - firstRow);
       for (int i = 0; i < bandRows; i++) {
         reader.read(firstRow + i, band, i * cols);
-        checkFinite(band, i * cols, cols, firstRow + i);
+        Checks.finiteRow(band, i * cols, cols, firstRow + i);
       }
       blockScales(band, bandRows, layout, rounding, scales);
       long scaleByte = (long) b * scales.length * Float.BYTES;
       MemorySegment.copy(scales, 0, outScales, FLOAT, scaleByte, scales.length);
       encodeBand(band, bandRows, layout, scales, outData, (long) firstRow * cols);
-    }
-  }
-
-  private static void checkFinite(float[] band, int from, int cols, int r) {
-    for (int c = 0; c < cols; c++) {
-      if (!Float.isFinite(band[from + c])) {
-        throw new IllegalArgumentException(
-            "must be finite: weight[" + r + ", " + c + "]=" + band[from + c]);
-      }
     }
   }
 

@@ -51,4 +51,22 @@ final class Checks {
       throw new IllegalArgumentException("must be 4 or 8: bits=" + bits);
     }
   }
+
+  /** All elements of row r of a weight, which lie in {@code row[from, from + cols)}. */
+  static void finiteRow(float[] row, int from, int cols, int r) {
+    for (int c = 0; c < cols; c++) {
+      if (!Float.isFinite(row[from + c])) {
+        throw new IllegalArgumentException(
+            "must be finite: weight[" + r + ", " + c + "]=" + row[from + c]);
+      }
+    }
+  }
+
+  static void finite(String name, float[] values) {
+    for (int i = 0; i < values.length; i++) {
+      if (!Float.isFinite(values[i])) {
+        throw new IllegalArgumentException("must be finite: " + name + "[" + i + "]=" + values[i]);
+      }
+    }
+  }
 }

@@ -3,11 +3,12 @@ package dev.fathom.backend.contract;
 import dev.fathom.backend.BackendProvider;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.kvcache.KvFormat;
+import dev.fathom.program.Op;
 import dev.fathom.quant.WeightFormat;
 import java.util.List;
 
 /** What a backend says about itself before the contract holds it to that. */
-abstract class ContractPromises {
+public abstract class ContractPromises {
 
   /** Names the backend that is tested. */
   protected abstract BackendProvider provider();
@@ -27,9 +28,14 @@ abstract class ContractPromises {
     return List.of(LatentForm.values());
   }
 
-  /** Weight formats that the backend places. */
+  /** Weight formats that the backend places, of those that {@link WeightFixture} makes. */
   protected List<WeightFormat> weightFormats() {
-    return List.of(WeightFormat.values());
+    return List.of(WeightFormat.F32, WeightFormat.F16, WeightFormat.BF16, WeightFormat.FP8_E4M3);
+  }
+
+  /** Whether the backend has an operation; every backend has those of DeepSeek-V3. */
+  protected boolean supports(Class<? extends Op> operation) {
+    return true;
   }
 
   /** Formats of the KV cache that the backend has. */
@@ -42,7 +48,8 @@ abstract class ContractPromises {
     return List.of(1, 4, 64);
   }
 
-  final double tolerance(double relative) {
+  /** Returns a tolerance of float32 arithmetic as this backend may have it. */
+  protected final double tolerance(double relative) {
     return relative * toleranceFactor();
   }
 }

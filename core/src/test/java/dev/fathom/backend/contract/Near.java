@@ -47,10 +47,16 @@ public final class Near {
   /** Asserts the same bits, or nearness where a backend does not promise them. */
   public static void same(
       String what, float[] got, float[] want, boolean bitIdentical, double relative) {
-    if (bitIdentical) {
-      assertThat(got).as(what).isEqualTo(want);
-    } else {
+    if (!bitIdentical) {
       ofLargest(what, got, Formulas.widen(want), relative);
+      return;
+    }
+    assertThat(got.length).as(what + ": elements").isEqualTo(want.length);
+    for (int i = 0; i < want.length; i++) {
+      if (Float.compare(got[i], want[i]) != 0) {
+        throw new AssertionError(
+            what + "[" + i + "]: expected the bits of " + want[i] + ", got " + got[i]);
+      }
     }
   }
 }
