@@ -117,7 +117,10 @@ public final class CheckpointReader implements AutoCloseable {
 
   private void finishHash(OpenFile from, MemorySegment buffer) {
     FileHash hash = from.hash;
-    while (hash != null && hash.position() < from.file.byteLength()) {
+    if (hash == null) {
+      return;
+    }
+    while (hash.position() < from.file.byteLength()) {
       long position = hash.position();
       MemorySegment part =
           buffer.asSlice(0, Math.min(buffer.byteSize(), from.file.byteLength() - position));
@@ -126,6 +129,7 @@ public final class CheckpointReader implements AutoCloseable {
         throw truncated(from.file, "", part.byteSize(), read);
       }
     }
+    hash.check();
   }
 
   /** Closes the files; idempotent. Segments that were read stay valid: they are the caller's. */

@@ -20,6 +20,9 @@ final class FileHash {
   private final MessageDigest digest = Checksums.sha256();
   private long position;
 
+  /** The hash of the whole file; empty until it is complete. */
+  private byte[] actual = {};
+
   FileHash(Path file, long fileLength, String expected) {
     this.file = file;
     this.fileLength = fileLength;
@@ -48,7 +51,19 @@ final class FileHash {
       position += length;
     }
     if (position == fileLength) {
-      Checksums.compare(file, expected, digest.digest());
+      actual = digest.digest();
+      check();
+    }
+  }
+
+  /**
+   * Says again what completing the file said; nothing as long as it is incomplete.
+   *
+   * @throws dev.fathom.error.CheckpointException if the file is complete and its hash is wrong
+   */
+  synchronized void check() {
+    if (actual.length > 0) {
+      Checksums.compare(file, expected, actual);
     }
   }
 }

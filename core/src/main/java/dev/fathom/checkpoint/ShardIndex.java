@@ -19,8 +19,8 @@ import java.util.TreeMap;
  *
  * @param file for messages
  * @param shards by tensor name, in file order
- * @param totalSize {@code metadata.total_size}, -1 if not said. Published files disagree about what
- *     it counts (tensor bytes, or files with their headers), so it is a hint only.
+ * @param totalSize {@code metadata.total_size}, -1 if not said. A hint only: the headers, which
+ *     must tile their files, are what counts.
  */
 record ShardIndex(Path file, Map<String, String> shards, long totalSize) {
   private static final String FIX =

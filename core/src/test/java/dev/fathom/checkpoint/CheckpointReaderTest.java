@@ -228,6 +228,10 @@ class CheckpointReaderTest {
       assertThatThrownBy(() -> inOrder.forEach(tensor -> read(reader, tensor)))
           .isInstanceOf(CheckpointException.class)
           .hasMessage(message);
+      assertThatThrownBy(reader::verify)
+          .as("a caller that went on is told again")
+          .isInstanceOf(CheckpointException.class)
+          .hasMessage(message);
     }
     try (CheckpointReader reader = checkpoint.reader(ReadProgress.NONE)) {
       inOrder.reversed().forEach(tensor -> read(reader, tensor));
