@@ -20,6 +20,18 @@ record AwqStorage(
   }
 
   @Override
+  public void bandCodes(int first, int count, byte[] out) {
+    int cols = layout.cols();
+    long at = layout.wordIndex(first, 0);
+    for (int c = 0; c < cols; c++, at += layout.wordCols()) {
+      int word = data.getAtIndex(LittleEndian.INT, at);
+      for (int i = 0; i < count; i++) {
+        out[i * cols + c] = (byte) ((word >>> AwqLayout.shift(i)) & 0xF);
+      }
+    }
+  }
+
+  @Override
   public int zero(int r, int g) {
     int word = zeroPoints.getAtIndex(LittleEndian.INT, layout.zeroIndex(r, g));
     return (word >>> AwqLayout.shift(r)) & 0xF;

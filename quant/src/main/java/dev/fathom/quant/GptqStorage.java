@@ -26,6 +26,20 @@ record GptqStorage(
   }
 
   @Override
+  public void bandCodes(int first, int count, byte[] out) {
+    int cols = layout.cols();
+    for (int c = 0; c < cols; c += layout.perWord()) {
+      long at = layout.wordIndex(first, c);
+      for (int i = 0; i < count; i++) {
+        int word = data.getAtIndex(LittleEndian.INT, at + i);
+        for (int j = 0; j < layout.perWord(); j++) {
+          out[i * cols + c + j] = (byte) ((word >>> layout.shift(j)) & mask());
+        }
+      }
+    }
+  }
+
+  @Override
   public int zero(int r, int g) {
     int word = zeroPoints.getAtIndex(LittleEndian.INT, layout.zeroIndex(r, g));
     return layout.zero((word >>> layout.shift(r)) & mask());

@@ -29,6 +29,16 @@ record Int8Storage(
   }
 
   @Override
+  public void bandCodes(int first, int count, byte[] out) {
+    int cols = layout.cols();
+    for (int i = 0; i < count; i++) {
+      for (int c = 0; c < cols; c++) {
+        out[i * cols + c] = (byte) code(first + i, c);
+      }
+    }
+  }
+
+  @Override
   public int zero(int r, int g) {
     MemorySegment zeros = zeroPoints;
     return zeros == null

@@ -3,6 +3,7 @@ package dev.fathom.quant;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,7 +24,8 @@ public final class IntegerPacker {
   /**
    * The matrix in row-major form: {@link Int4Layout} or {@link Int8Layout} by its bits. A matrix
    * that has this form already is returned as it is; else everything is copied, so that the source
-   * may be closed.
+   * may be closed. Zero points that are all 2^(bits-1), as symmetric GPTQ files have them, are left
+   * out.
    *
    * @param allocator gives the memory of the result
    * @throws IllegalArgumentException if the matrix is neither INT4 nor INT8
@@ -50,22 +52,17 @@ public final class IntegerPacker {
   private static Int4Storage rowMajor4(
       IntegerStorage from, Int4Layout layout, SegmentAllocator allocator) {
     MemorySegment data = allocator.allocate(layout.weightBytes());
-    for (int r = 0; r < layout.rows(); r++) {
-      for (int c = 0; c < layout.cols(); c += 2) {
-        int high = c + 1 < layout.cols() ? from.code(r, c + 1) : 0;
-        byte pair = (byte) (from.code(r, c) | high << 4);
-        data.set(ValueLayout.JAVA_BYTE, layout.byteIndex(r, c), pair);
-      }
-    }
-    MemorySegment zeros = null;
-    if (from.zeroPoints() != null) {
-      zeros = allocator.allocate(layout.zeroBytes());
-      for (int r = 0; r < layout.rows(); r++) {
-        for (int g = 0; g < layout.groups(); g++) {
-          zeros.set(ValueLayout.JAVA_BYTE, layout.scaleIndex(r, g), (byte) from.zero(r, g));
-        }
-      }
-    }
+    byte[] pairs = new byte[layout.rowBytes()];
+    forEachRow(
+        from,
+        (r, codes, off) -> {
+          Arrays.fill(pairs, (byte) 0);
+          for (int c = 0; c < layout.cols(); c++) {
+            pairs[c >> 1] |= (byte) (codes[off + c] << Int4Layout.shift(c));
+          }
+          write(pairs, data, layout.byteIndex(r, 0));
+        });
+    MemorySegment zeros = rowMajorZeros(from, layout, 0, allocator);
     MemorySegment scales = rowMajorScales(from, allocator);
     return new Int4Storage(layout, data, scales, zeros, copy(from.groupIndex(), allocator));
   }
@@ -73,22 +70,16 @@ public final class IntegerPacker {
   private static Int8Storage rowMajor8(
       IntegerStorage from, Int8Layout layout, SegmentAllocator allocator) {
     MemorySegment data = allocator.allocate(layout.weightBytes());
-    for (int r = 0; r < layout.rows(); r++) {
-      for (int c = 0; c < layout.cols(); c++) {
-        byte stored = (byte) (from.code(r, c) - Int8Storage.OFFSET);
-        data.set(ValueLayout.JAVA_BYTE, layout.byteIndex(r, c), stored);
-      }
-    }
-    MemorySegment zeros = null;
-    if (from.zeroPoints() != null) {
-      zeros = allocator.allocate(layout.zeroBytes());
-      for (int r = 0; r < layout.rows(); r++) {
-        for (int g = 0; g < layout.groups(); g++) {
-          byte stored = (byte) (from.zero(r, g) - Int8Storage.OFFSET);
-          zeros.set(ValueLayout.JAVA_BYTE, layout.scaleIndex(r, g), stored);
-        }
-      }
-    }
+    byte[] stored = new byte[layout.cols()];
+    forEachRow(
+        from,
+        (r, codes, off) -> {
+          for (int c = 0; c < stored.length; c++) {
+            stored[c] = (byte) (codes[off + c] - Int8Storage.OFFSET);
+          }
+          write(stored, data, layout.byteIndex(r, 0));
+        });
+    MemorySegment zeros = rowMajorZeros(from, layout, Int8Storage.OFFSET, allocator);
     MemorySegment scales = rowMajorScales(from, allocator);
     return new Int8Storage(layout, data, scales, zeros, copy(from.groupIndex(), allocator));
   }
@@ -109,16 +100,24 @@ public final class IntegerPacker {
       throw new IllegalArgumentException("must have no group index: format=awq");
     }
     AwqLayout layout = new AwqLayout(old.rows(), old.cols(), old.groupSize(), old.scaleFormat());
-    MemorySegment data = zeroed(layout.weightBytes(), allocator);
+    MemorySegment data = allocator.allocate(layout.weightBytes());
     MemorySegment zeros = zeroed(layout.zeroBytes(), allocator);
     MemorySegment scales = allocator.allocate(layout.scaleBytes());
-    for (int r = 0; r < layout.rows(); r++) {
-      int shift = AwqLayout.shift(r);
-      for (int c = 0; c < layout.cols(); c++) {
-        or(data, layout.wordIndex(r, c), from.code(r, c) << shift);
+    int cols = layout.cols();
+    byte[] band = new byte[Math.multiplyExact(IntegerStorage.BAND, cols)];
+    for (int first = 0; first < layout.rows(); first += IntegerStorage.BAND) {
+      from.bandCodes(first, IntegerStorage.BAND, band);
+      for (int c = 0; c < cols; c++) {
+        int word = 0;
+        for (int i = 0; i < IntegerStorage.BAND; i++) {
+          word |= band[i * cols + c] << AwqLayout.shift(i);
+        }
+        data.setAtIndex(LittleEndian.INT, layout.wordIndex(first, c), word);
       }
+    }
+    for (int r = 0; r < layout.rows(); r++) {
       for (int g = 0; g < layout.groups(); g++) {
-        or(zeros, layout.zeroIndex(r, g), from.zero(r, g) << shift);
+        or(zeros, layout.zeroIndex(r, g), from.zero(r, g) << AwqLayout.shift(r));
         copyScale(from, r, g, scales, layout.scaleIndex(r, g));
       }
     }
@@ -137,12 +136,19 @@ public final class IntegerPacker {
     IntegerLayout old = from.layout();
     PackedIntLayout layout =
         new PackedIntLayout(old.rows(), old.cols(), old.bits(), old.groupSize(), old.scaleFormat());
-    MemorySegment data = zeroed(layout.weightBytes(), allocator);
-    for (int r = 0; r < layout.rows(); r++) {
-      for (int c = 0; c < layout.cols(); c++) {
-        or(data, layout.wordIndex(r, c), from.code(r, c) << layout.shift(c));
-      }
-    }
+    MemorySegment data = allocator.allocate(layout.weightBytes());
+    int mask = (1 << layout.bits()) - 1;
+    forEachRow(
+        from,
+        (r, codes, off) -> {
+          for (int c = 0; c < layout.cols(); c += layout.perWord()) {
+            int word = 0;
+            for (int j = Math.min(layout.perWord(), layout.cols() - c) - 1; j >= 0; j--) {
+              word |= (codes[off + c + j] & mask) << layout.shift(j);
+            }
+            data.setAtIndex(LittleEndian.INT, layout.wordIndex(r, c), word);
+          }
+        });
     MemorySegment zeros = null;
     if (from.zeroPoints() != null) {
       zeros = zeroed(layout.zeroBytes(), allocator);
@@ -161,6 +167,60 @@ public final class IntegerPacker {
       return integers;
     }
     throw new IllegalArgumentException("must be INT4 or INT8: format=" + matrix.format());
+  }
+
+  private static boolean isSymmetric(IntegerStorage from) {
+    if (from.zeroPoints() == null) {
+      return true;
+    }
+    int middle = 1 << (from.layout().bits() - 1);
+    for (int r = 0; r < from.rows(); r++) {
+      for (int g = 0; g < from.layout().groups(); g++) {
+        if (from.zero(r, g) != middle) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  /** Takes the codes of row r, which lie from {@code off}. */
+  @FunctionalInterface
+  private interface RowTaker {
+    void take(int r, byte[] codes, int off);
+  }
+
+  private static void forEachRow(IntegerStorage from, RowTaker taker) {
+    int rows = from.rows();
+    int cols = from.cols();
+    byte[] band = new byte[Math.multiplyExact(IntegerStorage.BAND, cols)];
+    for (int first = 0; first < rows; first += IntegerStorage.BAND) {
+      int count = Math.min(IntegerStorage.BAND, rows - first);
+      from.bandCodes(first, count, band);
+      for (int i = 0; i < count; i++) {
+        taker.take(first + i, band, i * cols);
+      }
+    }
+  }
+
+  private static void write(byte[] row, MemorySegment data, long at) {
+    MemorySegment.copy(row, 0, data, ValueLayout.JAVA_BYTE, at, row.length);
+  }
+
+  /** Zero points minus an offset, one byte each, [rows, groups]; null for a symmetric matrix. */
+  private static @Nullable MemorySegment rowMajorZeros(
+      IntegerStorage from, IntegerLayout layout, int offset, SegmentAllocator allocator) {
+    if (isSymmetric(from)) {
+      return null;
+    }
+    MemorySegment zeros = allocator.allocate(layout.zeroBytes());
+    for (int r = 0; r < layout.rows(); r++) {
+      for (int g = 0; g < layout.groups(); g++) {
+        byte stored = (byte) (from.zero(r, g) - offset);
+        zeros.set(ValueLayout.JAVA_BYTE, (long) r * layout.groups() + g, stored);
+      }
+    }
+    return zeros;
   }
 
   private static MemorySegment rowMajorScales(IntegerStorage from, SegmentAllocator allocator) {

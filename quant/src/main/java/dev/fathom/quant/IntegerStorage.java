@@ -16,6 +16,17 @@ sealed interface IntegerStorage extends Storage
   @Override
   MemorySegment scales();
 
+  /** Rows whose codes are read together: those of an AWQ word. */
+  int BAND = 8;
+
+  /**
+   * Writes the codes of a band of rows to {@code out}, [count, cols].
+   *
+   * @param first first row, a multiple of {@link #BAND}
+   * @param count {@link #BAND}, or fewer at the end of the matrix
+   */
+  void bandCodes(int first, int count, byte[] out);
+
   /** The stored integer of element (r, c), in [0, 2^bits). */
   int code(int r, int c);
 

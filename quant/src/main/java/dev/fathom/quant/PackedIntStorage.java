@@ -26,6 +26,20 @@ record PackedIntStorage(
   }
 
   @Override
+  public void bandCodes(int first, int count, byte[] out) {
+    int cols = layout.cols();
+    for (int i = 0; i < count; i++) {
+      for (int c = 0; c < cols; c += layout.perWord()) {
+        int word = data.getAtIndex(LittleEndian.INT, layout.wordIndex(first + i, c));
+        int end = Math.min(layout.perWord(), cols - c);
+        for (int j = 0; j < end; j++) {
+          out[i * cols + c + j] = (byte) ((word >>> layout.shift(j)) & mask());
+        }
+      }
+    }
+  }
+
+  @Override
   public int zero(int r, int g) {
     MemorySegment zeros = zeroPoints;
     if (zeros == null) {

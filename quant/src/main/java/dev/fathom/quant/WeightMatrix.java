@@ -167,7 +167,7 @@ public final class WeightMatrix {
    * {@link Int4Layout} or {@link Int8Layout}, copied, with the same decoded floats bit for bit. All
    * other matrices are returned as they are.
    *
-   * @param allocator gives the memory of the copy
+   * @param allocator gives the memory of the copy, at whatever alignment it chooses
    */
   public WeightMatrix repack(SegmentAllocator allocator) {
     return storage instanceof IntegerStorage ? IntegerPacker.rowMajor(this, allocator) : this;
@@ -204,6 +204,37 @@ public final class WeightMatrix {
   /** The zero points, read-only; null where the format has none or the matrix is symmetric. */
   public @Nullable MemorySegment zeroPoints() {
     return storage.zeroPoints();
+  }
+
+  /**
+   * The scale of group g of row r of an INT8 or INT4 matrix; for kernels that keep their own
+   * tables.
+   *
+   * @throws IllegalArgumentException if the matrix is neither INT8 nor INT4
+   * @throws IndexOutOfBoundsException if r or g is outside
+   */
+  public float scale(int r, int g) {
+    return integers(r, g).scale(r, g);
+  }
+
+  /**
+   * The zero point of group g of row r of an INT8 or INT4 matrix, relative to unsigned codes
+   * ({@link IntegerLayout}): for 4 bits 0 to 15, for 8 bits the stored one plus 128.
+   *
+   * @throws IllegalArgumentException if the matrix is neither INT8 nor INT4
+   * @throws IndexOutOfBoundsException if r or g is outside
+   */
+  public int zeroPoint(int r, int g) {
+    return integers(r, g).zero(r, g);
+  }
+
+  private IntegerStorage integers(int r, int g) {
+    if (!(storage instanceof IntegerStorage integers)) {
+      throw new IllegalArgumentException("must be INT4 or INT8: format=" + format());
+    }
+    Checks.index("r", r, rows());
+    Checks.index("g", g, integers.layout().groups());
+    return integers;
   }
 
   /**

@@ -149,4 +149,20 @@ class GptqLayoutTest {
           .hasMessage("must be 96: groupIndex.bytes=92");
     }
   }
+
+  @Test
+  void symmetricFilesLoseTheirZeroPointsWhenRepacked() {
+    try (Arena arena = Arena.ofConfined()) {
+      for (int bits : new int[] {4, 8}) {
+        IntegerMatrix m = IntegerMatrix.random(8, 24, bits, 8, 3).symmetric();
+        WeightMatrix stored = encode(arena, m, layout(m, 8, StoredZeros.MINUS_ONE), null);
+        assertThat(stored.zeroPoints()).isNotNull();
+        IntegerMatrix.assertRepacks(m, stored);
+        assertThat(stored.repack(arena).zeroPoints()).isNull();
+        m.z[7][2]++;
+        WeightMatrix oneDiffers = encode(arena, m, layout(m, 8, StoredZeros.MINUS_ONE), null);
+        assertThat(oneDiffers.repack(arena).zeroPoints()).isNotNull();
+      }
+    }
+  }
 }

@@ -121,6 +121,12 @@ final class IntegerMatrix {
   void assertDecodes(WeightMatrix matrix) {
     assertThat(matrix.rows()).isEqualTo(rows);
     assertThat(matrix.cols()).isEqualTo(cols);
+    for (int r = 0; r < rows; r++) {
+      for (int g = 0; g < groups; g++) {
+        assertThat(matrix.scale(r, g)).isEqualTo(s[r][g]);
+        assertThat(matrix.zeroPoint(r, g)).isEqualTo(z[r][g]);
+      }
+    }
     float[] row = new float[cols + 3];
     for (int r = 0; r < rows; r++) {
       Arrays.fill(row, 99f);

@@ -145,4 +145,23 @@ class RowMajorIntegersTest {
     assertThatThrownBy(() -> new Int4Layout(0, 3, 3, WeightFormat.F16))
         .hasMessage("must be >= 1: rows=0");
   }
+
+  @Test
+  void scalesAndZerosAreReadWithinTheMatrix() {
+    WeightMatrix matrix =
+        WeightMatrix.int8(
+            new Int8Layout(1, 3, 2, WeightFormat.F32),
+            MemorySegment.ofArray(new byte[3]),
+            MemorySegment.ofArray(new float[] {2f, 3f}),
+            MemorySegment.ofArray(new byte[] {-128, 5}),
+            null);
+    assertThat(matrix.scale(0, 1)).isEqualTo(3f);
+    assertThat(matrix.zeroPoint(0, 0)).isZero();
+    assertThat(matrix.zeroPoint(0, 1)).isEqualTo(133);
+    assertThatThrownBy(() -> matrix.scale(0, 2)).hasMessage("must be in [0, 2): g=2");
+    assertThatThrownBy(() -> matrix.zeroPoint(1, 0)).hasMessage("must be in [0, 1): r=1");
+    WeightMatrix dense =
+        WeightMatrix.dense(WeightFormat.F32, 1, 1, MemorySegment.ofArray(new float[1]));
+    assertThatThrownBy(() -> dense.scale(0, 0)).hasMessage("must be INT4 or INT8: format=F32");
+  }
 }
