@@ -188,6 +188,8 @@ public final class ProgramBuilder {
     if (selection != null) {
       Expect.that(
           op, selection.type() == ElementType.I32, "a selection of type I32", selection.type());
+      Expect.that(
+          op, selection.shape().dims().size() == 1, "a selection [T, k]", selection.shape());
     }
     Value result = newValue(ElementType.F32, Shape.tokens(heads, vHeadDim));
     return add(

@@ -289,6 +289,63 @@ class ProgramBuilderTest {
   }
 
   @Test
+  void anIndexerSelectsPositionsForLatentAttention() {
+    Value x = g.hidden("x", 24);
+    Value query = g.reshape(x, 4, 6);
+    Value headWeights = g.slice(x, 0, 4);
+    KvSpec.IndexerKeys keys = new KvSpec.IndexerKeys(0, 6);
+    fails(
+        () -> g.topKIndex(query, headWeights, keys, 1, 9),
+        "topKIndex: expected a storeKv before it, got IndexerKeys[layer=0, indexHeadDim=6]");
+    g.storeKv(keys, g.slice(x, 0, 6));
+    Value selection = g.topKIndex(query, headWeights, keys, 1, 9);
+    assertThat(selection.shape()).hasToString("[T, 9]");
+    assertThat(selection.type()).isEqualTo(ElementType.I32);
+    fails(
+        () -> g.topKIndex(x, headWeights, keys, 1, 9),
+        "topKIndex: expected a query [T, H, D], got [T, 24]");
+    fails(
+        () -> g.topKIndex(g.reshape(x, 6, 4), headWeights, keys, 1, 9),
+        "topKIndex: expected input [.., 6], got [T, 6, 4]");
+    fails(
+        () -> g.topKIndex(query, x, keys, 1, 9), "topKIndex: expected input [.., 4], got [T, 24]");
+    fails(
+        () -> g.topKIndex(query, headWeights, keys, 0, 9),
+        "topKIndex: expected a positive scale, got 0.0");
+    fails(
+        () -> g.topKIndex(query, headWeights, keys, 1, 0),
+        "shape: dimensions must be >= 1: dims=[0]");
+    KvSpec.Latent cache = new KvSpec.Latent(0, 4, 2);
+    g.storeKv(cache, g.slice(x, 0, 6));
+    WeightRef kvB = weight("kv_b", 4 * (4 + 3), 4);
+    assertThat(g.latentAttention(query, kvB, cache, 4, 1, selection).shape())
+        .hasToString("[T, 4, 3]");
+    fails(
+        () -> g.latentAttention(query, kvB, cache, 4, 1, x),
+        "latentAttention: expected a selection of type I32, got F32");
+    fails(
+        () -> g.latentAttention(query, kvB, cache, 4, 1, g.tokens()),
+        "latentAttention: expected a selection [T, k], got [T]");
+  }
+
+  @Test
+  void aLayerNormTakesAWeightAndABiasOfTheInputsWidth() {
+    Value x = g.hidden("x", 4);
+    WeightRef w = weight("w", 4);
+    assertThat(g.layerNorm(x, w, w, 1e-6).shape()).hasToString("[T, 4]");
+    fails(
+        () -> g.layerNorm(x, weight("w", 5), w, 1e-6),
+        "layerNorm: expected a vector [4], got w[5] F32");
+    fails(
+        () -> g.layerNorm(x, w, weight("b", 4, 4), 1e-6),
+        "layerNorm: expected a vector [4], got b[4, 4] F32");
+    fails(() -> g.layerNorm(x, w, w, 0), "layerNorm: expected eps in (0, 1), got 0.0");
+    fails(
+        () -> g.layerNorm(g.tokens(), w, w, 1e-6),
+        "layerNorm: expected input of type F32, got I32");
+  }
+
+  @Test
   void aRouterTakesOneRowAndOneBiasForEachExpert() {
     Value x = g.hidden("x", 24);
     fails(
