@@ -65,6 +65,9 @@ public final class CommandLineApp {
     } catch (Exception | OutOfMemoryError | LinkageError | StackOverflowError e) {
       return report(ErrorReport.of(e), e);
     } finally {
+      if (verbose) {
+        QuietLogging.quiet();
+      }
       terminal.flush();
     }
   }

@@ -79,7 +79,9 @@ final class ModelOptions {
     } finally {
       report.finish();
     }
-    VectorModule.adviseOnce(terminal);
+    if (backend.equals("auto")) {
+      SlowBackend.adviseOnce(terminal, loaded.diagnostics());
+    }
     return loaded;
   }
 }

@@ -1,7 +1,6 @@
 package dev.fathom.examples.log;
 
 import ch.qos.logback.classic.Level;
-import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.LoggerContext;
 import ch.qos.logback.classic.spi.Configurator;
 import ch.qos.logback.classic.spi.ILoggingEvent;
@@ -39,16 +38,28 @@ public final class QuietLogging extends ContextAwareBase implements Configurator
     appender.setEncoder(encoder);
     appender.start();
 
-    Logger root = context.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME);
-    root.setLevel(Level.WARN);
-    root.addAppender(appender);
+    context.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME).addAppender(appender);
+    levels(context, Level.WARN, Level.ERROR);
     return ExecutionStatus.DO_NOT_INVOKE_NEXT_IF_ANY;
   }
 
-  /** Logs decisions too, for the rest of this process. */
+  /** Logs decisions too, until {@link #quiet}. */
   public static void verbose() {
-    if (LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME) instanceof Logger root) {
-      root.setLevel(Level.INFO);
+    if (LoggerFactory.getILoggerFactory() instanceof LoggerContext context) {
+      levels(context, Level.INFO, Level.INFO);
     }
+  }
+
+  /** Logs warnings alone again. */
+  public static void quiet() {
+    if (LoggerFactory.getILoggerFactory() instanceof LoggerContext context) {
+      levels(context, Level.WARN, Level.ERROR);
+    }
+  }
+
+  private static void levels(LoggerContext context, Level all, Level backendSelection) {
+    context.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME).setLevel(all);
+    // The command line says the same once, with the command to type.
+    context.getLogger("dev.fathom.engine.BackendSelection").setLevel(backendSelection);
   }
 }
