@@ -55,10 +55,11 @@ class ChatCommandTest {
     assertThat(json.string("text")).isEqualTo("27 + 48 = 75");
     assertThat(json.string("reasoning")).startsWith("2 7 + 4 8.");
     assertThat(json.string("finish_reason")).isEqualTo("eos");
-    assertThat(Cli.text(json.get("usage"))).isEqualTo(
-        "{\"prompt_tokens\":12,\"completion_tokens\":52,\"reasoning_tokens\":"
-            + reasoningTokens(json)
-            + "}");
+    assertThat(Cli.text(json.get("usage")))
+        .isEqualTo(
+            "{\"prompt_tokens\":12,\"completion_tokens\":52,\"reasoning_tokens\":"
+                + reasoningTokens(json)
+                + "}");
     assertThat(run.out()).hasLineCount(1);
   }
 

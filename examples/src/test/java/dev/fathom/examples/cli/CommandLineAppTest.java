@@ -29,8 +29,7 @@ class CommandLineAppTest {
   }
 
   @ParameterizedTest
-  @ValueSource(
-      strings = {"chat", "generate", "tokenize", "inspect", "eval", "logits", "synth"})
+  @ValueSource(strings = {"chat", "generate", "tokenize", "inspect", "eval", "logits", "synth"})
   void everyCommandHasHelp(String command) {
     Cli run = Cli.run(command, "--help");
 

@@ -22,8 +22,7 @@ class SynthCommandTest {
     Path out = folder.resolve(name);
     Cli run =
         Cli.run(
-            Stream.concat(
-                    Stream.of("synth", "--config", TINY, out.toString()), Stream.of(options))
+            Stream.concat(Stream.of("synth", "--config", TINY, out.toString()), Stream.of(options))
                 .toArray(String[]::new));
     assertThat(run.err()).isEmpty();
     assertThat(run.exitCode()).isZero();

@@ -41,8 +41,7 @@ class TokenizeCommandTest {
 
   @Test
   void decodingIsTheInverse() {
-    assertThat(Cli.run("tokenize", "--decode", "304, 302 223 [20]").out())
-        .isEqualTo("What is 2\n");
+    assertThat(Cli.run("tokenize", "--decode", "304, 302 223 [20]").out()).isEqualTo("What is 2\n");
     assertThat(Cli.run("tokenize", "--json", "-d", "304,302").out())
         .isEqualTo("{\"ids\": [304, 302], \"text\": \"What is\"}\n");
   }

@@ -30,8 +30,7 @@ class EvalSetTest {
   void promptsFollowTheProtocol() {
     Exercise sum = SET.exercises().get("arith").getFirst();
     assertThat(sum.prompt())
-        .isEqualTo(
-            "<｜begin▁of▁sentence｜><｜User｜>What is 1780 + 3864?<｜Assistant｜><think>");
+        .isEqualTo("<｜begin▁of▁sentence｜><｜User｜>What is 1780 + 3864?<｜Assistant｜><think>");
     assertThat(sum.isRight("...</think>1780 + 3864 = 5644")).isTrue();
     assertThat(sum.isRight("1780 + 3864 = 5644, I think")).isFalse();
     assertThat(sum.isRight("1780 + 3864 = 15644")).isFalse();

@@ -57,7 +57,8 @@ class LauncherTest {
     Files.copy(root.resolve("fathom"), folder.resolve("fathom"));
     Path jdk17 = fakeJdk(folder.resolve("jdk-17"), "17.0.15");
 
-    ProcessBuilder builder = new ProcessBuilder("bash", folder.resolve("fathom").toString(), "chat");
+    ProcessBuilder builder =
+        new ProcessBuilder("bash", folder.resolve("fathom").toString(), "chat");
     builder.environment().clear();
     builder.environment().put("HOME", folder.toString());
     builder.environment().put("JAVA_HOME", jdk17.toString());
