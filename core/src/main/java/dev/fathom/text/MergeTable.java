@@ -7,24 +7,36 @@ import java.util.Arrays;
  * which order of preference.
  *
  * <p>An open-addressing map from pair to rank (the line of the merge in the file; lower merges
- * first). Filled by {@link TokenizerReader}, immutable afterwards.
+ * first). One long holds an entry, so that a look-up touches one cache line:
+ *
+ * <pre>{@code
+ * | left: 22 bits | right: 22 bits | rank: 20 bits |
+ * }</pre>
+ *
+ * <p>Filled by {@link TokenizerReader}, immutable afterwards.
  */
 final class MergeTable {
   /** Rank of a pair that does not merge: behind all that do. */
   static final int NO_RANK = Integer.MAX_VALUE;
 
+  /** Bits of a token id. */
+  static final int ID_BITS = 22;
+
+  private static final int RANK_BITS = 20;
+  private static final int RANK_MASK = (1 << RANK_BITS) - 1;
+
+  /** Most merges: the largest rank marks a free slot. */
+  static final int MAX_SIZE = RANK_MASK;
+
   private static final long FREE = -1;
 
-  private long[] pairs;
-  private int[] ranks;
+  private long[] entries;
   private int[] merged;
   private int size;
 
   MergeTable(int expected) {
-    int capacity = Math.max(16, Integer.highestOneBit(Math.max(1, expected)) << 2);
-    pairs = new long[capacity];
-    Arrays.fill(pairs, FREE);
-    ranks = new int[capacity];
+    entries = new long[Math.max(16, Integer.highestOneBit(Math.max(1, expected)) << 2)];
+    Arrays.fill(entries, FREE);
     merged = new int[Math.max(16, expected)];
   }
 
@@ -35,15 +47,19 @@ final class MergeTable {
 
   /** Returns the rank of a pair, {@link #NO_RANK} if it does not merge. */
   int rank(int left, int right) {
+    long[] table = entries;
     long pair = pair(left, right);
-    int slot = slot(pair, pairs);
-    while (pairs[slot] != pair) {
-      if (pairs[slot] == FREE) {
+    int slot = slot(pair, table.length);
+    while (true) {
+      long entry = table[slot];
+      if (entry == FREE) {
         return NO_RANK;
       }
-      slot = (slot + 1) & (pairs.length - 1);
+      if (entry >>> RANK_BITS == pair) {
+        return (int) entry & RANK_MASK;
+      }
+      slot = (slot + 1) & (table.length - 1);
     }
-    return ranks[slot];
   }
 
   /** Returns the token that the merge of this rank makes. */
@@ -51,47 +67,47 @@ final class MergeTable {
     return merged[rank];
   }
 
-  /** Appends a merge of the next rank; as in HuggingFace, the last of two equal pairs counts. */
+  /**
+   * Appends a merge of the next rank; as in HuggingFace, the last of two equal pairs counts. At
+   * most {@link #MAX_SIZE}.
+   */
   void add(int left, int right, int result) {
-    if ((size + 1) * 2 > pairs.length) {
+    if ((size + 1) * 2 > entries.length) {
       rehash();
     }
     if (size == merged.length) {
       merged = Arrays.copyOf(merged, size * 2);
     }
     merged[size] = result;
-    put(pair(left, right), size);
+    put(pair(left, right) << RANK_BITS | size);
     size++;
   }
 
-  private void put(long pair, int rank) {
-    int slot = slot(pair, pairs);
-    while (pairs[slot] != FREE && pairs[slot] != pair) {
-      slot = (slot + 1) & (pairs.length - 1);
+  private void put(long entry) {
+    long pair = entry >>> RANK_BITS;
+    int slot = slot(pair, entries.length);
+    while (entries[slot] != FREE && entries[slot] >>> RANK_BITS != pair) {
+      slot = (slot + 1) & (entries.length - 1);
     }
-    pairs[slot] = pair;
-    ranks[slot] = rank;
+    entries[slot] = entry;
   }
 
   private void rehash() {
-    long[] oldPairs = pairs;
-    int[] oldRanks = ranks;
-    pairs = new long[oldPairs.length * 2];
-    Arrays.fill(pairs, FREE);
-    ranks = new int[pairs.length];
-    for (int i = 0; i < oldPairs.length; i++) {
-      if (oldPairs[i] != FREE) {
-        put(oldPairs[i], oldRanks[i]);
+    long[] old = entries;
+    entries = new long[old.length * 2];
+    Arrays.fill(entries, FREE);
+    for (long entry : old) {
+      if (entry != FREE) {
+        put(entry);
       }
     }
   }
 
   private static long pair(int left, int right) {
-    return (long) left << 32 | right;
+    return (long) left << ID_BITS | right;
   }
 
-  private static int slot(long pair, long[] table) {
-    long h = pair * 0x9E3779B97F4A7C15L;
-    return (int) (h >>> 32) & (table.length - 1);
+  private static int slot(long pair, int numSlots) {
+    return (int) ((pair * 0x9E3779B97F4A7C15L) >>> 32) & (numSlots - 1);
   }
 }

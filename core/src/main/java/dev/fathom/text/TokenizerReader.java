@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
  * into their tables; the small rest is read as trees.
  */
 final class TokenizerReader {
-  private static final int MAX_ID = 1 << 22;
+  private static final int MAX_ID = 1 << MergeTable.ID_BITS;
 
   /** A line of the vocabulary and one of the merges; both files seen so far have 60 to 65. */
   private static final int BYTES_PER_TOKEN_GUESS = 60;
@@ -291,6 +291,7 @@ final class TokenizerReader {
     if (left < 0 || right < 0 || result < 0) {
       throw invalid("a merge must name tokens of the vocabulary: rank=" + merges.size());
     }
+    expect(merges.size() < MergeTable.MAX_SIZE, "there must be less than 2^20 merges");
     merges.add(left, right, result);
   }
 
