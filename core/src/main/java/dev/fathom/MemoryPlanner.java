@@ -21,6 +21,7 @@ import org.jspecify.annotations.Nullable;
 final class MemoryPlanner {
 
   private static final int SMALLEST_CONTEXT = 16;
+  private static final int SMALL_CHUNK = 32;
 
   private final OpenedModel model;
   private final Backend backend;
@@ -83,23 +84,28 @@ final class MemoryPlanner {
   private List<Remedy> remedies(LoadOptions options, MemoryPlan plan) {
     List<Remedy> remedies = new ArrayList<>();
     LoadOptions smallest = options;
-    String all = "";
+    List<String> all = new ArrayList<>();
     if (options.kvCache() == KvFormat.F32) {
+      remedies.add(remedy("kvCache(BF16)", options.kvCache(KvFormat.BF16)));
       smallest = smallest.kvCache(KvFormat.BF16);
-      all = "kvCache(BF16)";
-      remedies.add(remedy(all, smallest));
+      all.add("kvCache(BF16)");
     }
     if (options.maxSequences() > 1) {
       remedies.add(remedy("maxSequences(1)", options.maxSequences(1)));
       smallest = smallest.maxSequences(1);
-      all = join(all, "maxSequences(1)");
+      all.add("maxSequences(1)");
     }
     addContext(remedies, "", options, plan.contextTokens());
-    if (remedies.stream().noneMatch(Remedy::fits)) {
-      if (all.contains(".")) {
-        remedies.add(remedy(all, smallest));
+    if (remedies.stream().noneMatch(Remedy::fits) && options.prefillChunkTokens() > SMALL_CHUNK) {
+      smallest = smallest.prefillChunkTokens(SMALL_CHUNK);
+      all.add("prefillChunkTokens(" + SMALL_CHUNK + ")");
+    }
+    if (remedies.stream().noneMatch(Remedy::fits) && !all.isEmpty()) {
+      String together = String.join(".", all);
+      if (all.size() > 1) {
+        remedies.add(remedy(together, smallest));
       }
-      addContext(remedies, all, smallest, plan.contextTokens());
+      addContext(remedies, together, smallest, plan.contextTokens());
     }
     remedies.add(raiseLimit(options, plan));
     return remedies;

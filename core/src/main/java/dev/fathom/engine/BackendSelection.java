@@ -98,14 +98,16 @@ public record BackendSelection(BackendProvider provider, String reason, boolean 
   /** A provider that throws is one that cannot run. */
   private static Candidate probe(BackendProvider provider, Program program) {
     String name = provider.getClass().getName();
+    int rank = 1;
     try {
       name = provider.name();
+      rank = provider.preference();
       Availability here = provider.probe();
       Availability probe = here.available() ? combine(here, provider.supports(program)) : here;
-      return new Candidate(provider, name, provider.preference(), probe);
+      return new Candidate(provider, name, rank, probe);
     } catch (RuntimeException | Error e) {
       String reason = "its probe failed with " + Text.quote(e.toString());
-      return new Candidate(provider, name, 1, Availability.no(reason, "report this"));
+      return new Candidate(provider, name, rank, Availability.no(reason, "report this"));
     }
   }
 
@@ -162,17 +164,18 @@ public record BackendSelection(BackendProvider provider, String reason, boolean 
         fixes(candidates));
   }
 
+  /** Why none but the reference can run. */
   private static String others(List<Candidate> candidates) {
-    List<String> reasons = new ArrayList<>();
-    for (Candidate candidate : candidates) {
-      if (candidate.rank() > 0) {
-        reasons.add(candidate.name() + ": " + candidate.probe().reason());
-      }
+    String reasons = reasons(candidates.stream().filter(c -> c.rank() > 0).toList());
+    if (names(candidates).contains(CPU)) {
+      return reasons;
     }
-    if (!names(candidates).contains(CPU)) {
-      reasons.add("cpu: not on the class path");
-    }
-    return String.join("; ", reasons);
+    return (reasons.isEmpty() ? "" : reasons + "; ") + "cpu: not on the class path";
+  }
+
+  private static String reasons(List<Candidate> candidates) {
+    return String.join(
+        "; ", candidates.stream().map(c -> c.name() + ": " + c.probe().reason()).toList());
   }
 
   private static String fixes(List<Candidate> candidates) {
@@ -191,7 +194,7 @@ public record BackendSelection(BackendProvider provider, String reason, boolean 
     }
     List<Candidate> higher =
         candidates.stream().filter(candidate -> candidate.rank() > chosen.rank()).toList();
-    String why = others(higher);
-    return chosen.rank() > 0 && higher.isEmpty() ? found : found + "; " + why;
+    String why = chosen.rank() > 0 ? reasons(higher) : others(candidates);
+    return why.isEmpty() ? found : found + "; " + why;
   }
 }

@@ -10,6 +10,7 @@ package dev.fathom.sampling;
 public final class CounterRandom {
 
   private static final long GOLDEN_GAMMA = 0x9E3779B97F4A7C15L;
+  private static final long CHOICES = 0xD1B54A32D192ED03L;
   private static final double UNIT = 0x1p-53;
 
   private CounterRandom() {}
@@ -26,7 +27,7 @@ public final class CounterRandom {
 
   /** Returns the seed of one of the choices of a request; the first has the request's own. */
   public static long seedOfChoice(long seed, int choice) {
-    return choice == 0 ? seed : bits(~seed, choice);
+    return choice == 0 ? seed : bits(seed ^ CHOICES, choice);
   }
 
   private static long mix(long value) {
