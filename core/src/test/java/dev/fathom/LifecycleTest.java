@@ -40,8 +40,7 @@ class LifecycleTest {
 
   @BeforeEach
   void load() {
-    model =
-        DeepSeekModel.builder(Sample.FP8).backend("reference").contextTokens(2048).load();
+    model = DeepSeekModel.builder(Sample.FP8).backend("reference").contextTokens(2048).load();
   }
 
   @AfterEach
@@ -96,15 +95,14 @@ class LifecycleTest {
     AtomicReference<Throwable> thrown = new AtomicReference<>();
     AtomicReference<Boolean> interrupted = new AtomicReference<>();
     Thread waiting =
-        new Thread(
-            () -> {
-              try {
-                model.generate(endless());
-              } catch (RuntimeException e) {
-                thrown.set(e);
-                interrupted.set(Thread.currentThread().isInterrupted());
-              }
-            });
+        new Thread(() -> {
+          try {
+            model.generate(endless());
+          } catch (RuntimeException e) {
+            thrown.set(e);
+            interrupted.set(Thread.currentThread().isInterrupted());
+          }
+        });
     waiting.start();
     Thread.sleep(100);
     waiting.interrupt();
@@ -145,11 +143,10 @@ class LifecycleTest {
     CompletableFuture<String> chained =
         model
             .submit(norway())
-            .thenApply(
-                first -> {
-                  assertThat(Thread.currentThread().getName()).startsWith("fathom-callbacks-");
-                  return first.text() + model.generate(norway()).text();
-                });
+            .thenApply(first -> {
+              assertThat(Thread.currentThread().getName()).startsWith("fathom-callbacks-");
+              return first.text() + model.generate(norway()).text();
+            });
     assertThat(chained.get(60, TimeUnit.SECONDS)).isEqualTo(OSLO + OSLO);
   }
 
@@ -167,8 +164,7 @@ class LifecycleTest {
               }
             })
         .isInstanceOfSatisfying(
-            GenerationException.class,
-            e -> assertThat(e.code()).isEqualTo(ErrorCode.MODEL_CLOSED));
+            GenerationException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.MODEL_CLOSED));
     assertThat(running.result().finishReason()).isEqualTo(FinishReason.ERROR);
     assertThatThrownBy(() -> future.get(20, TimeUnit.SECONDS))
         .isInstanceOf(ExecutionException.class)
@@ -200,13 +196,12 @@ class LifecycleTest {
     TokenStream stream = model.stream(endless());
     CountDownLatch done = new CountDownLatch(1);
     Thread reader =
-        new Thread(
-            () -> {
-              for (Token token : stream) {
-                assertThat(token.choice()).isZero();
-              }
-              done.countDown();
-            });
+        new Thread(() -> {
+          for (Token token : stream) {
+            assertThat(token.choice()).isZero();
+          }
+          done.countDown();
+        });
     reader.start();
     Thread.sleep(50);
     stream.close();
@@ -224,8 +219,7 @@ class LifecycleTest {
         .load()
         .close();
     assertThat(heard.stream().map(LoadProgress::phase).distinct())
-        .containsExactly(
-            LoadPhase.OPEN, LoadPhase.READ, LoadPhase.COMPILE, LoadPhase.READY);
+        .containsExactly(LoadPhase.OPEN, LoadPhase.READ, LoadPhase.COMPILE, LoadPhase.READY);
     assertThat(heard.getLast().fraction()).isEqualTo(1);
     assertThat(heard.getLast().doneBytes()).isEqualTo(heard.getLast().totalBytes());
     long previous = 0;
@@ -263,18 +257,16 @@ class LifecycleTest {
   @Test
   void aListenerThatThrowsEndsTheLoadingAndLeavesNoThread() {
     for (LoadPhase phase : LoadPhase.values()) {
-      assertThatThrownBy(
-              () ->
-                  DeepSeekModel.builder(Sample.FP8)
-                      .backend("reference")
-                      .contextTokens(64)
-                      .onProgress(
-                          progress -> {
-                            if (progress.phase() == phase) {
-                              throw new IllegalStateException("stop at " + phase);
-                            }
-                          })
-                      .load())
+      assertThatThrownBy(() ->
+              DeepSeekModel.builder(Sample.FP8)
+                  .backend("reference")
+                  .contextTokens(64)
+                  .onProgress(progress -> {
+                    if (progress.phase() == phase) {
+                      throw new IllegalStateException("stop at " + phase);
+                    }
+                  })
+                  .load())
           .hasMessage("stop at " + phase);
     }
     assertThat(ownThreads().stream().filter(name -> name.contains("engine"))).hasSize(1);
@@ -340,12 +332,10 @@ class LifecycleTest {
     assertThat(mismatch.code()).isEqualTo(ErrorCode.TENSOR_MISMATCH);
     assertThat(mismatch).hasMessageContainingAll("model.embed_tokens.weight", "384", "256");
     replace(copy.resolve("config.json"), "\"hidden_size\": 384", "\"hidden_size\": 256");
-    replace(
-        copy.resolve("config.json"), "\"num_hidden_layers\": 6", "\"num_hidden_layers\": 8");
+    replace(copy.resolve("config.json"), "\"num_hidden_layers\": 6", "\"num_hidden_layers\": 8");
     FathomException missing = failure(copy);
     assertThat(missing.code()).isEqualTo(ErrorCode.TENSOR_MISSING);
-    replace(
-        copy.resolve("config.json"), "\"num_hidden_layers\": 8", "\"num_hidden_layers\": 6");
+    replace(copy.resolve("config.json"), "\"num_hidden_layers\": 8", "\"num_hidden_layers\": 6");
     replace(copy.resolve("config.json"), "\"fp8\"", "\"awq\"");
     assertThat(failure(copy).code()).isEqualTo(ErrorCode.QUANTIZATION_UNSUPPORTED);
     replace(copy.resolve("config.json"), "\"awq\"", "\"fp8\"");
@@ -354,8 +344,7 @@ class LifecycleTest {
   }
 
   @Test
-  void aModelWithoutChatTemplateGeneratesButDoesNotChat(@TempDir Path folder)
-      throws IOException {
+  void aModelWithoutChatTemplateGeneratesButDoesNotChat(@TempDir Path folder) throws IOException {
     Path copy = copy(folder);
     Files.delete(copy.resolve("tokenizer_config.json"));
     Files.delete(copy.resolve("generation_config.json"));

@@ -48,12 +48,11 @@ class MemoryPlanTest {
   @Test
   void aModelThatDoesNotFitFailsBeforeAnyWeightIsRead() {
     List<LoadPhase> phases = new ArrayList<>();
-    assertThatThrownBy(
-            () ->
-                DeepSeekModel.builder(Sample.FP8)
-                    .options(DEFAULTS.memoryBudget(Bytes.mib(40)))
-                    .onProgress(progress -> phases.add(progress.phase()))
-                    .load())
+    assertThatThrownBy(() ->
+            DeepSeekModel.builder(Sample.FP8)
+                .options(DEFAULTS.memoryBudget(Bytes.mib(40)))
+                .onProgress(progress -> phases.add(progress.phase()))
+                .load())
         .isInstanceOfSatisfying(
             InsufficientMemoryException.class,
             e -> assertThat(e.code()).isEqualTo(ErrorCode.MEMORY_INSUFFICIENT))

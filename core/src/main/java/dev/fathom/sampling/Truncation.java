@@ -66,7 +66,8 @@ final class Truncation {
     for (int i = 0; i < kept; i++) {
       total += weight[order[i]];
     }
-    double wanted = (p - REACH_TOLERANCE) * total;
+    double wanted = Math.max(0, p - REACH_TOLERANCE) * total;
+    dropHopeless(total - wanted);
     double before = 0;
     int lo = 0;
     int hi = kept;
@@ -87,6 +88,23 @@ final class Truncation {
       }
     }
     cutAt(Math.min(kept, Math.max(hi, 1)));
+  }
+
+  /**
+   * Drops candidates that top-p cannot reach, in one pass: all lighter than the mean share of the
+   * rest together weigh less than the rest.
+   *
+   * @param rest weight that top-p leaves out
+   */
+  private void dropHopeless(double rest) {
+    double least = rest / kept;
+    int n = 0;
+    for (int i = 0; i < kept; i++) {
+      if (weight[order[i]] >= least) {
+        order[n++] = order[i];
+      }
+    }
+    kept = Math.max(n, 1);
   }
 
   /** Returns whether what is kept has this candidate. */

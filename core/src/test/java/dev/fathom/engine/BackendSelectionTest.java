@@ -141,8 +141,7 @@ class BackendSelectionTest {
   void anUnknownNameListsTheKnownOnes() {
     assertThatThrownBy(() -> choose(List.of(CPU, REFERENCE), "tpu", false))
         .isInstanceOfSatisfying(
-            BackendException.class,
-            e -> assertThat(e.code()).isEqualTo(ErrorCode.BACKEND_UNKNOWN))
+            BackendException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.BACKEND_UNKNOWN))
         .hasMessageContaining("known are auto, cpu, reference");
     assertThatThrownBy(() -> choose(List.of(REFERENCE), "cuda", false))
         .hasMessageContaining("add the dependency dev.fathom:fathom-cuda-backend");

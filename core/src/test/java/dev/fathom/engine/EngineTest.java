@@ -143,13 +143,13 @@ class EngineTest {
       Engine.Cancellation cancellation =
           engine.submit(request(new int[] {5, 6, 7, 8, 9, 10}, 30, 3, 1), recorder);
       running.await();
-      int steps = executable.numSteps;
+      int steps = executable.numSteps.get();
       cancellation.cancel();
       go.countDown();
       assertThat(recorder.await().choices())
           .allMatch(choice -> choice.reason() == EndReason.CANCELLED);
       assertThat(engine.usedBlocks()).isZero();
-      assertThat(executable.numSteps).isEqualTo(steps + 1);
+      assertThat(executable.numSteps.get()).isEqualTo(steps + 1);
       cancellation.cancel();
     }
   }
@@ -185,10 +185,9 @@ class EngineTest {
     EngineOptions options = options(20, 3, 8, 2);
     try (Engine engine = new Engine(options, new TaggedExecutable(options), TOKENIZER)) {
       Recorder bad =
-          new Recorder(
-              event -> {
-                throw new IllegalStateException("listener is broken");
-              });
+          new Recorder(event -> {
+            throw new IllegalStateException("listener is broken");
+          });
       Recorder good = new Recorder();
       EngineRequest request = request(new int[] {4, 5}, 10, 1, 1);
       engine.submit(request, bad);
@@ -238,8 +237,7 @@ class EngineTest {
       Recorder failed = new Recorder();
       engine.submit(request(new int[] {4, 5}, 10, 1, 1), failed);
       assertThat(failed.await().failure()).hasMessageContaining("The device is lost");
-      assertThatThrownBy(
-              () -> engine.submit(request(new int[] {4}, 1, 1, 1), new Recorder()))
+      assertThatThrownBy(() -> engine.submit(request(new int[] {4}, 1, 1, 1), new Recorder()))
           .isInstanceOf(BackendException.class)
           .hasMessageContaining("The device is lost");
       assertThatThrownBy(() -> engine.logits(new int[] {4}, 1, (p, l, o, v) -> {}))
@@ -263,8 +261,15 @@ class EngineTest {
       recorders.add(new Recorder());
       engine.submit(
           new EngineRequest(
-              new int[] {4}, 1_000, 0, List.of(params(1, i)), new int[0], new int[0], List.of(),
-              null, false),
+              new int[] {4},
+              1_000,
+              0,
+              List.of(params(1, i)),
+              new int[0],
+              new int[0],
+              List.of(),
+              null,
+              false),
           recorders.get(i));
     }
     running.await();
@@ -280,16 +285,14 @@ class EngineTest {
     assertThat(recorders.getLast().await().failure()).isNotNull();
     assertThatThrownBy(() -> engine.submit(request(new int[] {4}, 1, 1, 1), new Recorder()))
         .isInstanceOfSatisfying(
-            GenerationException.class,
-            e -> assertThat(e.code()).isEqualTo(ErrorCode.MODEL_CLOSED));
+            GenerationException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.MODEL_CLOSED));
     assertThatThrownBy(() -> engine.logits(new int[] {4}, 1, (p, l, o, v) -> {}))
         .isInstanceOf(GenerationException.class);
   }
 
   @Test
   void tooManyWaitingRequestsAreRefusedAtOnce() throws InterruptedException {
-    EngineOptions small =
-        new EngineOptions(8, 1, 1, 1, 1, 2, 5, 2, TaggedExecutable.VOCAB);
+    EngineOptions small = new EngineOptions(8, 1, 1, 1, 1, 2, 5, 2, TaggedExecutable.VOCAB);
     TaggedExecutable executable = new TaggedExecutable(small);
     CountDownLatch running = new CountDownLatch(1);
     CountDownLatch go = new CountDownLatch(1);

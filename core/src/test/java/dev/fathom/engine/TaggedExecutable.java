@@ -15,14 +15,15 @@ import dev.fathom.sampling.CounterRandom;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
  * An executable whose cache holds, for each token, a tag of everything before it.
  *
- * <p>Each step walks the block tables it is given and checks the whole chain of tags: a wrong table,
- * a missing copy, a block used twice or a stale one fails at once. Logits are a function of the last
- * tag, so what a request puts out is a function of its prompt and seed alone.
+ * <p>Each step walks the block tables it is given and checks the whole chain of tags: a wrong
+ * table, a missing copy, a block used twice or a stale one fails at once. Logits are a function of
+ * the last tag, so what a request puts out is a function of its prompt and seed alone.
  */
 final class TaggedExecutable implements Executable {
 
@@ -46,7 +47,7 @@ final class TaggedExecutable implements Executable {
   private final SampledRows sampled;
   volatile Gate gate = batch -> {};
   volatile boolean closed;
-  volatile int numSteps;
+  final AtomicInteger numSteps = new AtomicInteger();
   volatile int largestStep;
 
   TaggedExecutable(EngineOptions engine) {
@@ -91,7 +92,7 @@ final class TaggedExecutable implements Executable {
   public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
     gate.before(batch);
     batch.validate(VOCAB, options.blockTokens(), options.numBlocks(), 0);
-    numSteps++;
+    numSteps.incrementAndGet();
     largestStep = Math.max(largestStep, batch.numTokens());
     for (int c = 0; c < batch.numCopies(); c++) {
       copy(batch.copySource(c), batch.copyDestination(c));
@@ -100,8 +101,8 @@ final class TaggedExecutable implements Executable {
       run(batch, s);
     }
     for (int row = 0; row < batch.numRows(); row++) {
-      sampler.sample(rows, row, Arrays.copyOfRange(logits, row * VOCAB, (row + 1) * VOCAB), 0,
-          VOCAB, sampled);
+      sampler.sample(
+          rows, row, Arrays.copyOfRange(logits, row * VOCAB, (row + 1) * VOCAB), 0, VOCAB, sampled);
     }
     return new Finished(batch.numRows());
   }

@@ -37,7 +37,16 @@ class HostSamplerTest {
 
     SamplingParams build() {
       return new SamplingParams(
-          temperature, topK, topP, minP, repetition, presence, frequency, seed, top, processed,
+          temperature,
+          topK,
+          topP,
+          minP,
+          repetition,
+          presence,
+          frequency,
+          seed,
+          top,
+          processed,
           bias);
     }
   }
@@ -103,8 +112,7 @@ class HostSamplerTest {
     Params params = new Params();
     params.temperature = 0.5f;
     double sum = 0.25 + 0.09 + 0.04;
-    follows(
-        histogram(params.build(), logs(0.5, 0.3, 0.2)), 0.25 / sum, 0.09 / sum, 0.04 / sum);
+    follows(histogram(params.build(), logs(0.5, 0.3, 0.2)), 0.25 / sum, 0.09 / sum, 0.04 / sum);
   }
 
   @Test
@@ -127,7 +135,10 @@ class HostSamplerTest {
     double kept = 0.95;
     follows(
         histogram(params.build(), logs(0.5, 0.3, 0.15, 0.05)),
-        0.5 / kept, 0.3 / kept, 0.15 / kept, 0);
+        0.5 / kept,
+        0.3 / kept,
+        0.15 / kept,
+        0);
     params.topP = 1e-9f;
     follows(histogram(params.build(), logs(0.3, 0.4, 0.3)), 0, 1, 0);
     params.topP = 1;
