@@ -81,8 +81,7 @@ class BackendSelectionTest {
 
   @Test
   void autoTakesTheHighestThatCanRunAndSaysWhyNoHigherOne() {
-    BackendSelection chosen =
-        choose(List.of(REFERENCE, CPU, NO_CUDA), "auto", false);
+    BackendSelection chosen = choose(List.of(REFERENCE, CPU, NO_CUDA), "auto", false);
     assertThat(chosen.provider()).isSameAs(CPU);
     assertThat(chosen.isReference()).isFalse();
     assertThat(chosen.reason()).isEqualTo("AVX2, 256 bits; cuda: there is no device");
