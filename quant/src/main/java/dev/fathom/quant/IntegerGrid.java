@@ -33,23 +33,21 @@ final class IntegerGrid {
   }
 
   /**
-   * Takes the grid that covers [low, high] and zero. An empty range gets scale 1.
+   * Takes the grid that covers [low, high], which must contain zero. An empty range gets scale 1.
    *
    * <p>Symmetric: the largest magnitude is the code middle ± (middle - 1), so that a matrix which
    * was quantized before is met exactly; the lowest code is for clipped values alone.
    */
   void fit(float low, float high) {
-    double from = Math.min(0.0, low);
-    double to = Math.max(0.0, high);
-    if (from == to) {
+    if (low == high) {
       scale = 1f;
       zero = zeros == ZeroPoints.SYMMETRIC ? middle : 0;
     } else if (zeros == ZeroPoints.SYMMETRIC) {
-      scale = roundUp((float) (Math.max(-from, to) / (middle - 1)));
+      scale = roundUp((float) ((double) Math.max(-low, high) / (middle - 1)));
       zero = middle;
     } else {
-      scale = roundUp((float) ((to - from) / last));
-      zero = Math.clamp((long) Math.rint(-from / scale), 0, last);
+      scale = roundUp((float) (((double) high - low) / last));
+      zero = Math.clamp((long) Math.rint((double) -low / scale), 0, last);
     }
   }
 

@@ -118,6 +118,8 @@ class GptqLayoutTest {
     assertThat(eight.weightShape()).containsExactly(1792, 576);
     assertThat(eight.zeroShape()).containsExactly(56, 144);
     assertThat(eight.weightBytes()).isEqualTo(7168L * 576);
+    assertThat(eight.shift(5)).isEqualTo(8);
+    assertThat(four.shift(13)).isEqualTo(20);
   }
 
   @Test
