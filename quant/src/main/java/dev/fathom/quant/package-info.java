@@ -6,7 +6,8 @@
  * ({@link dev.fathom.quant.BlockFp8Quantizer}, {@link dev.fathom.quant.Int8Quantizer}, {@link
  * dev.fathom.quant.Int4Quantizer} with {@link dev.fathom.quant.AwqSearch}) write forms that kernels
  * stream; {@link dev.fathom.quant.IntegerPacker} turns those into published ones and back.
- * Dimension letters: r row (output feature), c column (input feature), g group of columns, n sample.
+ * Dimension letters: r row (output feature), c column (input feature), g group of columns, n
+ * sample.
  */
 @NullMarked
 package dev.fathom.quant;
