@@ -3,6 +3,7 @@ package dev.fathom.cpu;
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.Dot;
+import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.error.Text;
 import dev.fathom.program.Op;
 import dev.fathom.program.Program;
@@ -18,6 +19,7 @@ final class Adapters {
 
   private final @Nullable Adapter[] slots = new Adapter[NUM_SLOTS];
   private final Map<String, WeightRef> linears = new HashMap<>();
+  private final float[] lanes = new float[Lanes.scratchLen()];
   private float[] inner = {};
 
   Adapters(Program program) {
@@ -68,10 +70,10 @@ final class Adapters {
     int cols = delta.a().length / rank;
     int rows = delta.b().length / rank;
     for (int k = 0; k < rank; k++) {
-      inner[k] = Dot.of(in, inOff, delta.a(), k * cols, cols);
+      inner[k] = Dot.of(in, inOff, delta.a(), k * cols, cols, lanes);
     }
     for (int r = 0; r < rows; r++) {
-      out[outOff + r] += delta.scale() * Dot.of(inner, 0, delta.b(), r * rank, rank);
+      out[outOff + r] += delta.scale() * Dot.of(inner, 0, delta.b(), r * rank, rank, lanes);
     }
   }
 }

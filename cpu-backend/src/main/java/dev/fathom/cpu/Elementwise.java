@@ -13,10 +13,10 @@ final class Elementwise {
 
   private Elementwise() {}
 
-  /** Computes one vector. */
+  /** Computes one vector, on the thread of this part. */
   @FunctionalInterface
   private interface Body {
-    void run(int vector);
+    void run(int vector, int part);
   }
 
   private static Operation each(Step step, Value counted, int width, Body body) {
@@ -25,7 +25,7 @@ final class Elementwise {
           int n = step.vectors(counted);
           int end = Step.begin(n, part + 1, numParts);
           for (int i = Step.begin(n, part, numParts); i < end; i++) {
-            body.run(i);
+            body.run(i, part);
           }
         };
     return () -> step.dispatch((long) step.vectors(counted) * width, work);
@@ -35,14 +35,18 @@ final class Elementwise {
     float[] out = step.data(op.result());
     int width = weight.source().cols();
     return each(
-        step, op.result(), width, t -> weight.source().decodeRow(step.token(t), out, t * width));
+        step,
+        op.result(),
+        width,
+        (t, part) -> weight.source().decodeRow(step.token(t), out, t * width));
   }
 
   static Operation rmsNorm(Op.RmsNorm op, float[] weight, Step step) {
     float[] in = step.data(op.input());
     float[] out = step.data(op.result());
     int len = weight.length;
-    return each(step, op.input(), len, i -> RmsNorm.run(in, i * len, weight, op.eps(), out));
+    return each(
+        step, op.input(), len, (i, part) -> RmsNorm.run(in, i * len, weight, op.eps(), out));
   }
 
   static Operation layerNorm(Op.LayerNorm op, float[] weight, float[] bias, Step step) {
@@ -50,7 +54,10 @@ final class Elementwise {
     float[] out = step.data(op.result());
     int len = weight.length;
     return each(
-        step, op.input(), len, i -> LayerNorm.run(in, i * len, weight, bias, op.eps(), out));
+        step,
+        op.input(),
+        len,
+        (i, part) -> LayerNorm.run(in, i * len, weight, bias, op.eps(), out));
   }
 
   static Operation slice(Op.Slice op, Step step) {
@@ -62,7 +69,7 @@ final class Elementwise {
         step,
         op.input(),
         len,
-        i -> System.arraycopy(in, i * width + op.begin(), out, i * len, len));
+        (i, part) -> System.arraycopy(in, i * width + op.begin(), out, i * len, len));
   }
 
   static Operation swiGlu(Op.SwiGlu op, Step step) {
@@ -70,7 +77,11 @@ final class Elementwise {
     float[] up = step.data(op.up());
     float[] out = step.data(op.result());
     int len = op.gate().shape().last();
-    return each(step, op.gate(), len, i -> SwiGlu.run(gate, up, out, i * len, len));
+    return each(
+        step,
+        op.gate(),
+        len,
+        (i, part) -> SwiGlu.run(gate, up, out, i * len, len, step.lanes(part)));
   }
 
   static Operation add(Op.Add op, Step step) {
@@ -78,7 +89,7 @@ final class Elementwise {
     float[] b = step.data(op.b());
     float[] out = step.data(op.result());
     int len = op.a().shape().last();
-    return each(step, op.a(), len, i -> Sum.run(a, b, out, i * len, len));
+    return each(step, op.a(), len, (i, part) -> Sum.run(a, b, out, i * len, len));
   }
 
   static Operation rope(Op.Rope op, RopeTable table, Step step) {
@@ -90,7 +101,7 @@ final class Elementwise {
         step,
         op.input(),
         len,
-        i -> {
+        (i, part) -> {
           System.arraycopy(in, i * len, out, i * len, len);
           table.turn(out, i * len + op.begin(), i / perToken);
         });
@@ -103,11 +114,11 @@ final class Elementwise {
         step,
         parts.getFirst(),
         op.spec().elementsPerToken(),
-        t -> {
+        (t, part) -> {
           int first = 0;
-          for (Value part : parts) {
-            int width = part.shape().width();
-            kv.write(step.batch(), t, layer, first, step.data(part), t * width, width);
+          for (Value value : parts) {
+            int width = value.shape().width();
+            kv.write(step.batch(), t, layer, first, step.data(value), t * width, width);
             first += width;
           }
         });

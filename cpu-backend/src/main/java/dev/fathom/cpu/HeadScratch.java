@@ -1,6 +1,7 @@
 package dev.fathom.cpu;
 
 import dev.fathom.cpu.kernel.Dot;
+import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Softmax;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.WeightedSum;
@@ -34,6 +35,7 @@ final class HeadScratch {
   private final float[] scores = new float[HEADS * CHUNK];
   private final float[] max = new float[HEADS];
   private final float[] sum = new float[HEADS];
+  private final float[] lanes = new float[Lanes.scratchLen()];
   private boolean started;
 
   HeadScratch(Sizes sizes) {
@@ -62,7 +64,7 @@ final class HeadScratch {
    * @param valueWidth elements of a value
    */
   void add(int n, int m, int keyWidth, float[] chunkValues, int valueStride, int valueWidth) {
-    Dot.all(keys, m, keyWidth, queries, n, scores, CHUNK);
+    Dot.all(keys, m, keyWidth, queries, n, scores, CHUNK, lanes);
     if (!started) {
       Arrays.fill(mixed, 0, n * valueWidth, 0f);
     }

@@ -47,7 +47,7 @@ final class LinearOperation implements Operation, ThreadTeam.Work {
     int n = step.vectors(op.input());
     int from = Step.begin(rows, part, numParts);
     int to = Step.begin(rows, part + 1, numParts);
-    matrix.multiply(from, to, vectors, 0, n, out, 0, rows);
+    matrix.multiply(from, to, vectors, 0, n, out, 0, rows, step.lanes(part));
     float[] offsets = bias;
     if (offsets != null) {
       for (int i = 0; i < n; i++) {

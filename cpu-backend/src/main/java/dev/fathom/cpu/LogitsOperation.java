@@ -57,6 +57,7 @@ final class LogitsOperation implements Operation, ThreadTeam.Work {
   public void run(int part, int numParts) {
     int from = Step.begin(head.rows(), part, numParts);
     int to = Step.begin(head.rows(), part + 1, numParts);
-    head.multiply(from, to, vectors, 0, step.batch().numRows(), out, 0, head.rows());
+    int n = step.batch().numRows();
+    head.multiply(from, to, vectors, 0, n, out, 0, head.rows(), step.lanes(part));
   }
 }

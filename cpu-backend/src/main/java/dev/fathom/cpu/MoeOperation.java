@@ -94,21 +94,21 @@ final class MoeOperation implements Operation {
     for (int at = Step.begin(total, part, numParts); at < end; ) {
       int from = at % intermediate;
       int to = Math.min(intermediate, from + end - at);
-      gateAndUp(scratch.plan.activeExpert(at / intermediate), from, to);
+      gateAndUp(scratch.plan.activeExpert(at / intermediate), from, to, step.lanes(part));
       at += to - from;
     }
   }
 
-  private void gateAndUp(int expert, int from, int to) {
+  private void gateAndUp(int expert, int from, int to, float[] lanes) {
     int first = scratch.plan.offset(expert);
     int n = scratch.plan.count(expert);
     int off = first * intermediate;
     ExpertMatrices e = experts[expert];
-    e.gate().multiply(from, to, gateInputs, first, n, scratch.gate, off, intermediate);
-    e.up().multiply(from, to, gateInputs, first, n, scratch.up, off, intermediate);
+    e.gate().multiply(from, to, gateInputs, first, n, scratch.gate, off, intermediate, lanes);
+    e.up().multiply(from, to, gateInputs, first, n, scratch.up, off, intermediate, lanes);
     for (int i = 0; i < n; i++) {
       int row = off + i * intermediate + from;
-      SwiGlu.run(scratch.gate, scratch.up, scratch.gate, row, to - from);
+      SwiGlu.run(scratch.gate, scratch.up, scratch.gate, row, to - from, lanes);
     }
   }
 
@@ -132,7 +132,7 @@ final class MoeOperation implements Operation {
       int first = plan.offset(expert);
       int n = plan.count(expert);
       Matrix matrix = experts[expert].down();
-      matrix.multiply(from, to, downInputs, first, n, scratch.result, 0, hidden);
+      matrix.multiply(from, to, downInputs, first, n, scratch.result, 0, hidden, step.lanes(part));
       for (int i = 0; i < n; i++) {
         int target = scratch.tokenOf[first + i] * hidden + from;
         float weight = scratch.weightOf[first + i];

@@ -53,6 +53,7 @@ final class RouteOperation implements Operation, ThreadTeam.Work {
   public void run(int part, int numParts) {
     int from = Step.begin(gate.rows(), part, numParts);
     int to = Step.begin(gate.rows(), part + 1, numParts);
-    gate.multiply(from, to, vectors, 0, step.numTokens(), scores, 0, gate.rows());
+    int n = step.numTokens();
+    gate.multiply(from, to, vectors, 0, n, scores, 0, gate.rows(), step.lanes(part));
   }
 }

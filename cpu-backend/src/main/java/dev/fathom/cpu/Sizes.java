@@ -2,6 +2,7 @@ package dev.fathom.cpu;
 
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.ScratchPlan;
+import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Op;
 import dev.fathom.program.Program;
@@ -164,7 +165,10 @@ final class Sizes {
   /** Returns an upper bound of the bytes that an executable allocates, without the KV cache. */
   long bytes(int threads) {
     long perThread =
-        HeadScratch.floats(this) + 2L * latentRank + TopKIndexOperation.Scratch.floats(this);
+        HeadScratch.floats(this)
+            + TopKIndexOperation.Scratch.floats(this)
+            + 2L * latentRank
+            + 5L * Lanes.scratchLen();
     long rope = 0;
     for (RopeSpec spec : ropes) {
       rope += 2L * options.maxTokens() * spec.dim();

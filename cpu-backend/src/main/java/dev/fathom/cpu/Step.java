@@ -4,6 +4,7 @@ import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.ScratchPlan;
 import dev.fathom.backend.StepBatch;
+import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Order;
 import dev.fathom.cpu.kernel.Vectors;
 import dev.fathom.program.ElementType;
@@ -27,6 +28,7 @@ final class Step {
   private final float[][] slots;
   private final int[][] ints;
   private final float[] ordered;
+  private final float[][] lanes;
   private final Arranger arranger;
   private final int[] identity;
   private final int[] tokens;
@@ -41,6 +43,7 @@ final class Step {
     this.ints = new int[plan.slots().size()][];
     this.ordered = new float[sizes.ordered()];
     this.arranger = new Arranger(ordered);
+    this.lanes = new float[team.size()][Lanes.scratchLen()];
     this.tokens = new int[options.maxTokens()];
     this.batch = empty;
     int longest = Math.max(1, sizes.expertRows());
@@ -114,6 +117,11 @@ final class Step {
   int vectors(Value value) {
     int rows = value.shape().lead() == Lead.TOKENS ? batch.numTokens() : batch.numRows();
     return rows * (value.shape().width() / value.shape().last());
+  }
+
+  /** Returns scratch of one thread for the kernels. */
+  float[] lanes(int part) {
+    return lanes[part];
   }
 
   /** Returns 0, 1, 2, ... */

@@ -1,6 +1,7 @@
 package dev.fathom.cpu;
 
 import dev.fathom.cpu.kernel.Dot;
+import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.program.Op;
 import java.util.Arrays;
 
@@ -28,6 +29,7 @@ final class TopKIndexOperation implements Operation, ThreadTeam.Work {
     private final float[] matches;
     private final float[] scores;
     private final float[] sorted;
+    private final float[] lanes = new float[Lanes.scratchLen()];
 
     Scratch(Sizes sizes) {
       keys = new float[CHUNK * sizes.indexDim()];
@@ -84,7 +86,7 @@ final class TopKIndexOperation implements Operation, ThreadTeam.Work {
       for (int i = 0; i < m; i++) {
         kv.read(step.batch(), sequence, layer, first + i, 0, dim, s.keys, i * dim);
       }
-      Dot.all(s.keys, m, dim, s.queries, heads, s.matches, CHUNK);
+      Dot.all(s.keys, m, dim, s.queries, heads, s.matches, CHUNK, s.lanes);
       for (int i = 0; i < m; i++) {
         s.scores[first + i] = score(t, i, s.matches);
       }

@@ -26,8 +26,8 @@ public final class Bf16Decode {
       IntVector pairs = IntVector.fromMemorySegment(I, source, at + 2L * i, LITTLE);
       FloatVector even = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       FloatVector odd = pairs.and(0xFFFF0000).reinterpretAsFloats();
-      Lanes.zipLow(even, odd).intoArray(out, off + i);
-      Lanes.zipHigh(even, odd).intoArray(out, off + i + L);
+      even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, off + i);
+      even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, off + i + L);
     }
     for (int i = body; i < len; i++) {
       out[off + i] = Bf16.decode(source.get(SHORT, at + 2L * i));

@@ -23,29 +23,45 @@ final class DecodedMatrix extends Matrix {
 
   @Override
   public void multiply(
-      int from, int to, Vectors in, int first, int n, float[] out, int outOff, int outStride) {
+      int from,
+      int to,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] lanes) {
     float[] row = new float[cols()];
     for (int r = from; r < to; r++) {
       source.decodeRow(r, row, 0);
       for (int i = 0; i < n; i++) {
-        out[outOff + i * outStride + r] = Dot.of(row, 0, in.data(), in.offset(first + i), cols());
+        out[outOff + i * outStride + r] =
+            Dot.of(row, 0, in.data(), in.offset(first + i), cols(), lanes);
       }
     }
   }
 
   @Override
-  float dot(int r, float[] x, int off) {
+  float dot(int r, float[] x, int off, float[] lanes) {
     float[] row = new float[cols()];
     source.decodeRow(r, row, 0);
-    return Dot.of(row, 0, x, off, cols());
+    return Dot.of(row, 0, x, off, cols(), lanes);
   }
 
   @Override
-  void dot4(int r, float[] x, int x0, int x1, int x2, int x3, float[] out, int at, int stride) {
-    out[at] = dot(r, x, x0);
-    out[at + stride] = dot(r, x, x1);
-    out[at + 2 * stride] = dot(r, x, x2);
-    out[at + 3 * stride] = dot(r, x, x3);
+  int tileRows() {
+    return 1;
+  }
+
+  @Override
+  void tile(int r, float[] x, int x0, int x1, int x2, int x3, float[] lanes) {
+    throw new UnsupportedOperationException("multiply decodes row by row");
+  }
+
+  @Override
+  float tail(int r, float[] x, int off) {
+    return 0;
   }
 
   @Override

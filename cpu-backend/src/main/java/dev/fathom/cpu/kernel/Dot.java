@@ -13,8 +13,12 @@ public final class Dot {
 
   private Dot() {}
 
-  /** Returns the sum over i in [0, len) of a[aOff + i] * b[bOff + i]. */
-  public static float of(float[] a, int aOff, float[] b, int bOff, int len) {
+  /**
+   * Returns the sum over i in [0, len) of a[aOff + i] * b[bOff + i].
+   *
+   * @param lanes {@link Lanes#scratchLen()} floats of scratch
+   */
+  public static float of(float[] a, int aOff, float[] b, int bOff, int len, float[] lanes) {
     FloatVector even = FloatVector.zero(F);
     FloatVector odd = FloatVector.zero(F);
     int body = len - len % (2 * L);
@@ -24,7 +28,8 @@ public final class Dot {
       even = w0.fma(FloatVector.fromArray(F, b, bOff + c), even);
       odd = w1.fma(FloatVector.fromArray(F, b, bOff + c + L), odd);
     }
-    return Lanes.sum(even.add(odd)) + tail(a, aOff, b, bOff, body, len);
+    even.add(odd).intoArray(lanes, 0);
+    return Lanes.sum(lanes, 0) + tail(a, aOff, b, bOff, body, len);
   }
 
   private static float tail(float[] a, int aOff, float[] b, int bOff, int begin, int end) {
@@ -41,22 +46,35 @@ public final class Dot {
    *
    * @param rows [numRows, len]
    * @param x [numVectors, len]
+   * @param lanes {@link Lanes#scratchLen()} floats of scratch
    */
   public static void all(
-      float[] rows, int numRows, int len, float[] x, int numVectors, float[] out, int outStride) {
+      float[] rows,
+      int numRows,
+      int len,
+      float[] x,
+      int numVectors,
+      float[] out,
+      int outStride,
+      float[] lanes) {
+    int body = len - len % (2 * L);
     for (int r = 0; r < numRows; r++) {
+      int row = r * len;
       int i = 0;
       for (; i <= numVectors - 4; i += 4) {
-        four(rows, r * len, x, i * len, len, out, i * outStride + r, outStride);
+        four(rows, row, x, i * len, len, lanes);
+        for (int j = 0; j < 4; j++) {
+          float tail = tail(rows, row, x, (i + j) * len, body, len);
+          out[(i + j) * outStride + r] = Lanes.sum(lanes, j * L) + tail;
+        }
       }
       for (; i < numVectors; i++) {
-        out[i * outStride + r] = of(rows, r * len, x, i * len, len);
+        out[i * outStride + r] = of(rows, row, x, i * len, len, lanes);
       }
     }
   }
 
-  private static void four(
-      float[] row, int off, float[] x, int x0, int len, float[] out, int at, int stride) {
+  private static void four(float[] row, int off, float[] x, int x0, int len, float[] lanes) {
     int x1 = x0 + len;
     int x2 = x1 + len;
     int x3 = x2 + len;
@@ -81,9 +99,9 @@ public final class Dot {
       even3 = w0.fma(FloatVector.fromArray(F, x, x3 + c), even3);
       odd3 = w1.fma(FloatVector.fromArray(F, x, x3 + c + L), odd3);
     }
-    out[at] = Lanes.sum(even0.add(odd0)) + tail(row, off, x, x0, body, len);
-    out[at + stride] = Lanes.sum(even1.add(odd1)) + tail(row, off, x, x1, body, len);
-    out[at + 2 * stride] = Lanes.sum(even2.add(odd2)) + tail(row, off, x, x2, body, len);
-    out[at + 3 * stride] = Lanes.sum(even3.add(odd3)) + tail(row, off, x, x3, body, len);
+    even0.add(odd0).intoArray(lanes, 0);
+    even1.add(odd1).intoArray(lanes, L);
+    even2.add(odd2).intoArray(lanes, 2 * L);
+    even3.add(odd3).intoArray(lanes, 3 * L);
   }
 }

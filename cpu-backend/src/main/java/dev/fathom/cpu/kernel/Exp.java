@@ -1,5 +1,8 @@
 package dev.fathom.cpu.kernel;
 
+import static dev.fathom.cpu.kernel.Lanes.F;
+import static dev.fathom.cpu.kernel.Lanes.L;
+
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
@@ -16,8 +19,8 @@ final class Exp {
   private static final float LOWEST = -88f;
   private static final float HIGHEST = 89f;
   private static final float LOG2_E = 1.44269504f;
-  private static final float LN2_HIGH = 0.693147182f;
-  private static final float LN2_LOW = -1.904654e-9f;
+  private static final float LN2_HIGH = 0.693359375f;
+  private static final float LN2_LOW = -2.12194440e-4f;
   // Adding it rounds to an integer and leaves that integer in the low mantissa bits.
   private static final float ROUNDER = 0x1.8p23f;
   private static final int ONE_BITS = 127 << 23;
@@ -31,44 +34,50 @@ final class Exp {
 
   private Exp() {}
 
-  static FloatVector of(FloatVector argument) {
-    FloatVector x = argument.max(LOWEST).min(HIGHEST);
-    FloatVector shifted = x.fma(all(LOG2_E), all(ROUNDER));
-    FloatVector n = shifted.sub(ROUNDER);
-    FloatVector r = n.fma(all(-LN2_HIGH), x);
-    r = n.fma(all(-LN2_LOW), r);
-    FloatVector y = r.fma(all(C7), all(C6));
-    y = y.fma(r, all(C5));
-    y = y.fma(r, all(C4));
-    y = y.fma(r, all(C3));
-    y = y.fma(r, all(C2));
-    y = y.fma(r, all(1f));
-    y = y.fma(r, all(1f));
-    return y.mul(
-        shifted
-            .reinterpretAsInts()
-            .lanewise(VectorOperators.LSHL, 23)
-            .add(ONE_BITS)
-            .reinterpretAsFloats());
+  /** Computes out[outOff + i] = exp(factor * in[off + i] - shift) for len elements. */
+  static void run(
+      float[] in, int off, float factor, float shift, float[] out, int outOff, int len) {
+    int i = 0;
+    for (; i <= len - L; i += L) {
+      FloatVector x = FloatVector.fromArray(F, in, off + i).mul(factor).sub(shift);
+      x = x.max(LOWEST).min(HIGHEST);
+      FloatVector shifted = x.mul(LOG2_E).add(ROUNDER);
+      FloatVector n = shifted.sub(ROUNDER);
+      // n has at most 8 bits and LN2_HIGH 10, so the first product is exact.
+      FloatVector r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
+      FloatVector y = r.mul(C7).add(C6);
+      y = y.mul(r).add(C5);
+      y = y.mul(r).add(C4);
+      y = y.mul(r).add(C3);
+      y = y.mul(r).add(C2);
+      y = y.mul(r).add(1f);
+      y = y.mul(r).add(1f);
+      FloatVector power =
+          shifted
+              .reinterpretAsInts()
+              .lanewise(VectorOperators.LSHL, 23)
+              .add(ONE_BITS)
+              .reinterpretAsFloats();
+      y.mul(power).intoArray(out, outOff + i);
+    }
+    for (; i < len; i++) {
+      out[outOff + i] = of(factor * in[off + i] - shift);
+    }
   }
 
-  private static FloatVector all(float value) {
-    return FloatVector.broadcast(Lanes.F, value);
-  }
-
+  /** Returns exp(argument) with the bits that a lane gives. */
   static float of(float argument) {
     float x = Math.min(Math.max(argument, LOWEST), HIGHEST);
-    float shifted = Math.fma(x, LOG2_E, ROUNDER);
+    float shifted = x * LOG2_E + ROUNDER;
     float n = shifted - ROUNDER;
-    float r = Math.fma(n, -LN2_HIGH, x);
-    r = Math.fma(n, -LN2_LOW, r);
-    float y = Math.fma(r, C7, C6);
-    y = Math.fma(y, r, C5);
-    y = Math.fma(y, r, C4);
-    y = Math.fma(y, r, C3);
-    y = Math.fma(y, r, C2);
-    y = Math.fma(y, r, 1f);
-    y = Math.fma(y, r, 1f);
+    float r = x - n * LN2_HIGH - n * LN2_LOW;
+    float y = r * C7 + C6;
+    y = y * r + C5;
+    y = y * r + C4;
+    y = y * r + C3;
+    y = y * r + C2;
+    y = y * r + 1f;
+    y = y * r + 1f;
     return y * Float.intBitsToFloat((Float.floatToRawIntBits(shifted) << 23) + ONE_BITS);
   }
 }

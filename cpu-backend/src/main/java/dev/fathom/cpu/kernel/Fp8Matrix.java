@@ -96,89 +96,120 @@ final class Fp8Matrix extends Matrix {
     return Fp8E4m3.decode(data.get(ValueLayout.JAVA_BYTE, at));
   }
 
-  private float tail(int r, int begin, float[] x, int off) {
+  private int body() {
+    return cols() - cols() % (4 * L);
+  }
+
+  @Override
+  float tail(int r, float[] x, int off) {
     long row = (long) r * cols();
     float sum = 0;
-    for (int c = begin; c < cols(); c++) {
+    for (int c = body(); c < cols(); c++) {
       float scale = scales[scaleRow(r) + (c >> blockShift)] * LANE_SHARE;
       sum += code(row + c) * scale * x[off + c];
     }
     return sum;
   }
 
-  private static FloatVector lane0(IntVector quads) {
-    return floats(quads.lanewise(VectorOperators.LSHL, 24));
-  }
-
-  private static FloatVector lane1(IntVector quads) {
-    return floats(quads.lanewise(VectorOperators.LSHL, 16));
-  }
-
-  private static FloatVector lane2(IntVector quads) {
-    return floats(quads.lanewise(VectorOperators.LSHL, 8));
-  }
-
-  private static FloatVector floats(IntVector quads) {
-    return quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
-  }
-
   @Override
-  float dot(int r, float[] x, int off) {
+  float dot(int r, float[] x, int off, float[] lanes) {
     MemorySegment weights = data;
     long row = (long) r * cols();
     int scaleRow = scaleRow(r);
-    int body = cols() - cols() % (4 * L);
+    int body = body();
     FloatVector sum = FloatVector.zero(F);
     for (int c = 0; c < body; c += 4 * L) {
       IntVector quads = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
       FloatVector scale = FloatVector.broadcast(F, scales[scaleRow + (c >> blockShift)]);
-      FloatVector p = FloatVector.fromArray(F, x, off + c).mul(lane0(quads));
-      p = FloatVector.fromArray(F, x, off + c + L).fma(lane1(quads), p);
-      p = FloatVector.fromArray(F, x, off + c + 2 * L).fma(lane2(quads), p);
-      p = FloatVector.fromArray(F, x, off + c + 3 * L).fma(floats(quads), p);
+      FloatVector w =
+          quads
+              .lanewise(VectorOperators.LSHL, 24)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
+      FloatVector p = FloatVector.fromArray(F, x, off + c).mul(w);
+      w =
+          quads
+              .lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
+      p = FloatVector.fromArray(F, x, off + c + L).fma(w, p);
+      w =
+          quads
+              .lanewise(VectorOperators.LSHL, 8)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
+      p = FloatVector.fromArray(F, x, off + c + 2 * L).fma(w, p);
+      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
+      p = FloatVector.fromArray(F, x, off + c + 3 * L).fma(w, p);
       sum = p.fma(scale, sum);
     }
-    return Lanes.sum(sum) + tail(r, body, x, off);
+    sum.intoArray(lanes, 0);
+    return Lanes.sum(lanes, 0) + tail(r, x, off);
   }
 
   @Override
-  void dot4(int r, float[] x, int x0, int x1, int x2, int x3, float[] out, int at, int stride) {
+  int tileRows() {
+    return 1;
+  }
+
+  // Only forced inlining happens in so long a method: a helper would box its vectors.
+  @Override
+  void tile(int r, float[] x, int x0, int x1, int x2, int x3, float[] lanes) {
     MemorySegment weights = data;
     long row = (long) r * cols();
     int scaleRow = scaleRow(r);
-    int body = cols() - cols() % (4 * L);
-    FloatVector sum0 = FloatVector.zero(F);
-    FloatVector sum1 = sum0;
-    FloatVector sum2 = sum0;
-    FloatVector sum3 = sum0;
+    int body = body();
+    FloatVector a0 = FloatVector.zero(F), a1 = a0, a2 = a0, a3 = a0;
     for (int c = 0; c < body; c += 4 * L) {
       IntVector quads = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
-      FloatVector w = lane0(quads);
+      FloatVector scale = FloatVector.broadcast(F, scales[scaleRow + (c >> blockShift)]);
+      FloatVector w =
+          quads
+              .lanewise(VectorOperators.LSHL, 24)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
       FloatVector p0 = FloatVector.fromArray(F, x, x0 + c).mul(w);
       FloatVector p1 = FloatVector.fromArray(F, x, x1 + c).mul(w);
       FloatVector p2 = FloatVector.fromArray(F, x, x2 + c).mul(w);
       FloatVector p3 = FloatVector.fromArray(F, x, x3 + c).mul(w);
-      w = lane1(quads);
+      w =
+          quads
+              .lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
       p0 = FloatVector.fromArray(F, x, x0 + c + L).fma(w, p0);
       p1 = FloatVector.fromArray(F, x, x1 + c + L).fma(w, p1);
       p2 = FloatVector.fromArray(F, x, x2 + c + L).fma(w, p2);
       p3 = FloatVector.fromArray(F, x, x3 + c + L).fma(w, p3);
-      w = lane2(quads);
+      w =
+          quads
+              .lanewise(VectorOperators.LSHL, 8)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
       p0 = FloatVector.fromArray(F, x, x0 + c + 2 * L).fma(w, p0);
       p1 = FloatVector.fromArray(F, x, x1 + c + 2 * L).fma(w, p1);
       p2 = FloatVector.fromArray(F, x, x2 + c + 2 * L).fma(w, p2);
       p3 = FloatVector.fromArray(F, x, x3 + c + 2 * L).fma(w, p3);
-      w = floats(quads);
-      FloatVector scale = FloatVector.broadcast(F, scales[scaleRow + (c >> blockShift)]);
-      sum0 = FloatVector.fromArray(F, x, x0 + c + 3 * L).fma(w, p0).fma(scale, sum0);
-      sum1 = FloatVector.fromArray(F, x, x1 + c + 3 * L).fma(w, p1).fma(scale, sum1);
-      sum2 = FloatVector.fromArray(F, x, x2 + c + 3 * L).fma(w, p2).fma(scale, sum2);
-      sum3 = FloatVector.fromArray(F, x, x3 + c + 3 * L).fma(w, p3).fma(scale, sum3);
+      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
+      p0 = FloatVector.fromArray(F, x, x0 + c + 3 * L).fma(w, p0);
+      p1 = FloatVector.fromArray(F, x, x1 + c + 3 * L).fma(w, p1);
+      p2 = FloatVector.fromArray(F, x, x2 + c + 3 * L).fma(w, p2);
+      p3 = FloatVector.fromArray(F, x, x3 + c + 3 * L).fma(w, p3);
+      a0 = p0.fma(scale, a0);
+      a1 = p1.fma(scale, a1);
+      a2 = p2.fma(scale, a2);
+      a3 = p3.fma(scale, a3);
     }
-    out[at] = Lanes.sum(sum0) + tail(r, body, x, x0);
-    out[at + stride] = Lanes.sum(sum1) + tail(r, body, x, x1);
-    out[at + 2 * stride] = Lanes.sum(sum2) + tail(r, body, x, x2);
-    out[at + 3 * stride] = Lanes.sum(sum3) + tail(r, body, x, x3);
+    a0.intoArray(lanes, 0);
+    a1.intoArray(lanes, L);
+    a2.intoArray(lanes, 2 * L);
+    a3.intoArray(lanes, 3 * L);
   }
 
   @Override
@@ -208,18 +239,37 @@ final class Fp8Matrix extends Matrix {
       IntVector quads = IntVector.fromMemorySegment(I, data, at, LITTLE);
       float scale = scales[scaleRow(from + i) + (c >> blockShift)];
       FloatVector factor = FloatVector.broadcast(F, x[off + i] * scale);
-      s0 = lane0(quads).fma(factor, s0);
-      s1 = lane1(quads).fma(factor, s1);
-      s2 = lane2(quads).fma(factor, s2);
-      s3 = floats(quads).fma(factor, s3);
+      FloatVector w =
+          quads
+              .lanewise(VectorOperators.LSHL, 24)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
+      s0 = w.fma(factor, s0);
+      w =
+          quads
+              .lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
+      s1 = w.fma(factor, s1);
+      w =
+          quads
+              .lanewise(VectorOperators.LSHL, 8)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
+      s2 = w.fma(factor, s2);
+      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
+      s3 = w.fma(factor, s3);
     }
-    FloatVector even = Lanes.zipLow(s0, s2).mul(INPUT_SHARE);
-    FloatVector odd = Lanes.zipLow(s1, s3).mul(INPUT_SHARE);
-    Lanes.zipLow(even, odd).intoArray(out, outOff);
-    Lanes.zipHigh(even, odd).intoArray(out, outOff + L);
-    even = Lanes.zipHigh(s0, s2).mul(INPUT_SHARE);
-    odd = Lanes.zipHigh(s1, s3).mul(INPUT_SHARE);
-    Lanes.zipLow(even, odd).intoArray(out, outOff + 2 * L);
-    Lanes.zipHigh(even, odd).intoArray(out, outOff + 3 * L);
+    FloatVector even = s0.rearrange(Lanes.ZIP_LOW, s2).mul(INPUT_SHARE);
+    FloatVector odd = s1.rearrange(Lanes.ZIP_LOW, s3).mul(INPUT_SHARE);
+    even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, outOff);
+    even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, outOff + L);
+    even = s0.rearrange(Lanes.ZIP_HIGH, s2).mul(INPUT_SHARE);
+    odd = s1.rearrange(Lanes.ZIP_HIGH, s3).mul(INPUT_SHARE);
+    even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, outOff + 2 * L);
+    even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, outOff + 3 * L);
   }
 }

@@ -67,45 +67,79 @@ public abstract sealed class Matrix permits F32Matrix, Bf16Matrix, Fp8Matrix, De
    * @param out result
    * @param outOff where row 0 of the first vector would go
    * @param outStride elements from one vector's results to the next one's
+   * @param lanes {@link Lanes#scratchLen()} floats of scratch that belong to this thread
    */
   public void multiply(
-      int from, int to, Vectors in, int first, int n, float[] out, int outOff, int outStride) {
+      int from,
+      int to,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] lanes) {
     for (int block = from; block < to; block += ROW_BLOCK) {
       int end = Math.min(to, block + ROW_BLOCK);
       int i = 0;
       for (; i <= n - 4; i += 4) {
-        four(block, end, in, first + i, out, outOff + i * outStride, outStride);
+        four(block, end, in, first + i, out, outOff + i * outStride, outStride, lanes);
       }
       for (; i < n; i++) {
-        int x = in.offset(first + i);
-        for (int r = block; r < end; r++) {
-          out[outOff + i * outStride + r] = dot(r, in.data(), x);
-        }
+        one(block, end, in, first + i, out, outOff + i * outStride, lanes);
       }
+    }
+  }
+
+  private void one(int from, int to, Vectors in, int i, float[] out, int outOff, float[] lanes) {
+    int x = in.offset(i);
+    for (int r = from; r < to; r++) {
+      out[outOff + r] = dot(r, in.data(), x, lanes);
     }
   }
 
   private void four(
-      int from, int to, Vectors in, int first, float[] out, int outOff, int outStride) {
-    int x0 = in.offset(first);
-    int x1 = in.offset(first + 1);
-    int x2 = in.offset(first + 2);
-    int x3 = in.offset(first + 3);
-    for (int r = from; r < to; r++) {
-      int at = outOff + r;
-      dot4(r, in.data(), x0, x1, x2, x3, out, at, outStride);
+      int from, int to, Vectors in, int i, float[] out, int outOff, int outStride, float[] lanes) {
+    int x0 = in.offset(i);
+    int x1 = in.offset(i + 1);
+    int x2 = in.offset(i + 2);
+    int x3 = in.offset(i + 3);
+    int r = from;
+    for (; r <= to - tileRows(); r += tileRows()) {
+      tile(r, in.data(), x0, x1, x2, x3, lanes);
+      for (int j = 0; j < 4; j++) {
+        int x = in.offset(i + j);
+        reduce(r, in.data(), x, lanes, j, out, outOff + j * outStride);
+      }
+    }
+    for (int j = 0; j < 4; j++) {
+      one(r, to, in, i + j, out, outOff + j * outStride, lanes);
+    }
+  }
+
+  /** Writes the results of a tile for its vector j. */
+  private void reduce(int r, float[] in, int x, float[] lanes, int j, float[] out, int outOff) {
+    for (int k = 0; k < tileRows(); k++) {
+      float body = Lanes.sum(lanes, (k * 4 + j) * Lanes.L);
+      out[outOff + r + k] = body + tail(r + k, in, x);
     }
   }
 
   /** Returns row r times x[off, off + C). */
-  abstract float dot(int r, float[] x, int off);
+  abstract float dot(int r, float[] x, int off, float[] lanes);
+
+  /** Returns the rows of a {@link #tile}; they fill the registers of AVX-512 with sums. */
+  abstract int tileRows();
 
   /**
-   * Writes row r times four vectors to out[at], out[at + stride], ...; each with the bits that
-   * {@link #dot} gives.
+   * Multiplies rows [r, r + tileRows()) with four vectors as far as whole vectors of columns go:
+   * the lanes of row r + k and vector j are written to lanes[(4 k + j) L ..], to be added as {@link
+   * #dot} does.
    */
-  abstract void dot4(
-      int r, float[] x, int x0, int x1, int x2, int x3, float[] out, int at, int stride);
+  abstract void tile(int r, float[] x, int x0, int x1, int x2, int x3, float[] lanes);
+
+  /** Returns what the columns behind the whole vectors give to row r times x[off..]. */
+  abstract float tail(int r, float[] x, int off);
 
   /**
    * Computes the transposed product with some rows: out[outOff + c] = sum over i in [0, n) of x[off

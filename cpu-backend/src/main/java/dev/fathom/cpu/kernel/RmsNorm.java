@@ -1,12 +1,9 @@
 package dev.fathom.cpu.kernel;
 
-import static dev.fathom.cpu.kernel.Lanes.D;
 import static dev.fathom.cpu.kernel.Lanes.F;
 import static dev.fathom.cpu.kernel.Lanes.L;
 
-import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 
 /** Root-mean-square norm of one vector; squares are added in float64. */
 public final class RmsNorm {
@@ -37,20 +34,20 @@ public final class RmsNorm {
   }
 
   private static double squares(float[] in, int off, int len) {
-    DoubleVector low = DoubleVector.zero(D);
-    DoubleVector high = DoubleVector.zero(D);
-    int i = 0;
-    for (; i <= len - L; i += L) {
-      FloatVector x = FloatVector.fromArray(F, in, off + i);
-      DoubleVector a = (DoubleVector) x.convertShape(VectorOperators.F2D, D, 0);
-      DoubleVector b = (DoubleVector) x.convertShape(VectorOperators.F2D, D, 1);
-      low = a.fma(a, low);
-      high = b.fma(b, high);
+    double s0 = 0;
+    double s1 = 0;
+    double s2 = 0;
+    double s3 = 0;
+    int i = off;
+    for (; i <= off + len - 4; i += 4) {
+      s0 += (double) in[i] * in[i];
+      s1 += (double) in[i + 1] * in[i + 1];
+      s2 += (double) in[i + 2] * in[i + 2];
+      s3 += (double) in[i + 3] * in[i + 3];
     }
-    double sum = Lanes.sum(low.add(high));
-    for (; i < len; i++) {
-      sum += (double) in[off + i] * in[off + i];
+    for (; i < off + len; i++) {
+      s0 += (double) in[i] * in[i];
     }
-    return sum;
+    return (s0 + s1) + (s2 + s3);
   }
 }

@@ -4,6 +4,7 @@ import static dev.fathom.cpu.kernel.Lanes.F;
 import static dev.fathom.cpu.kernel.Lanes.L;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /** The two passes of a softmax over a chunk of scores; who calls joins the chunks. */
 public final class Softmax {
@@ -12,12 +13,13 @@ public final class Softmax {
 
   /** Returns the largest of scores[off, off + len), or NaN if there is one. */
   public static float max(float[] scores, int off, int len) {
-    FloatVector max = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
+    float best = Float.NEGATIVE_INFINITY;
     int i = 0;
     for (; i <= len - L; i += L) {
-      max = max.max(FloatVector.fromArray(F, scores, off + i));
+      // The order does not matter for a maximum.
+      FloatVector v = FloatVector.fromArray(F, scores, off + i);
+      best = Math.max(best, v.reduceLanes(VectorOperators.MAX));
     }
-    float best = Lanes.max(max);
     for (; i < len; i++) {
       best = Math.max(best, scores[off + i]);
     }
@@ -26,19 +28,15 @@ public final class Softmax {
 
   /** Replaces each of scores[off, off + len) by exp(score - max) and returns their sum. */
   public static float exponentials(float[] scores, int off, int len, float max) {
-    FloatVector sums = FloatVector.zero(F);
+    Exp.run(scores, off, 1f, max, scores, off, len);
+    float even = 0;
+    float odd = 0;
     int i = 0;
-    for (; i <= len - L; i += L) {
-      FloatVector e = Exp.of(FloatVector.fromArray(F, scores, off + i).sub(max));
-      e.intoArray(scores, off + i);
-      sums = sums.add(e);
+    for (; i < len - 1; i += 2) {
+      even += scores[off + i];
+      odd += scores[off + i + 1];
     }
-    float sum = Lanes.sum(sums);
-    for (; i < len; i++) {
-      scores[off + i] = Exp.of(scores[off + i] - max);
-      sum += scores[off + i];
-    }
-    return sum;
+    return i < len ? even + odd + scores[off + i] : even + odd;
   }
 
   /** Returns exp(difference), as {@link #exponentials} computes it. */

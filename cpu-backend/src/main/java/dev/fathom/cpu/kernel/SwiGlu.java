@@ -13,17 +13,29 @@ public final class SwiGlu {
   /**
    * Computes out[off + i] = silu(gate[off + i]) * up[off + i] for len elements; an element has the
    * same bits wherever the range begins.
+   *
+   * @param out may be gate or up
+   * @param lanes {@link Lanes#scratchLen()} floats of scratch
    */
-  public static void run(float[] gate, float[] up, float[] out, int off, int len) {
-    int i = off;
-    int end = off + len;
-    for (; i <= end - L; i += L) {
-      FloatVector x = FloatVector.fromArray(F, gate, i);
-      FloatVector silu = x.div(Exp.of(x.neg()).add(1f));
-      silu.mul(FloatVector.fromArray(F, up, i)).intoArray(out, i);
+  public static void run(float[] gate, float[] up, float[] out, int off, int len, float[] lanes) {
+    int most = Lanes.scratchLen();
+    for (int done = 0; done < len; done += most) {
+      int m = Math.min(most, len - done);
+      Exp.run(gate, off + done, -1f, 0f, lanes, 0, m);
+      combine(gate, up, out, off + done, m, lanes);
     }
-    for (; i < end; i++) {
-      out[i] = gate[i] / (Exp.of(-gate[i]) + 1f) * up[i];
+  }
+
+  private static void combine(
+      float[] gate, float[] up, float[] out, int off, int len, float[] exponentials) {
+    int i = 0;
+    for (; i <= len - L; i += L) {
+      FloatVector x = FloatVector.fromArray(F, gate, off + i);
+      FloatVector silu = x.div(FloatVector.fromArray(F, exponentials, i).add(1f));
+      silu.mul(FloatVector.fromArray(F, up, off + i)).intoArray(out, off + i);
+    }
+    for (; i < len; i++) {
+      out[off + i] = gate[off + i] / (exponentials[i] + 1f) * up[off + i];
     }
   }
 }

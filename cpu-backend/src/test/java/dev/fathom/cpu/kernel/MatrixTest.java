@@ -1,0 +1,184 @@
+package dev.fathom.cpu.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.fathom.quant.BlockFp8Quantizer;
+import dev.fathom.quant.BlockScaleLayout;
+import dev.fathom.quant.WeightFormat;
+import dev.fathom.quant.WeightMatrix;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Products of every weight format against float64 sums over {@link WeightMatrix#decodeRow}. */
+class MatrixTest {
+
+  private static final int ROWS = 21;
+  private static final int[] SIZES = {1, 4, 6, 13, 25, 207, 702, 2046};
+
+  private final Random random = new Random(11);
+
+  static Stream<Arguments> cases() {
+    return Stream.of(WeightFormat.F32, WeightFormat.F16, WeightFormat.BF16, WeightFormat.FP8_E4M3)
+        .flatMap(f -> IntStream.of(SIZES).mapToObj(cols -> Arguments.of(f, cols)));
+  }
+
+  private WeightMatrix weights(WeightFormat format, int cols) {
+    if (format == WeightFormat.FP8_E4M3) {
+      return fp8(cols, 128);
+    }
+    MemorySegment data = Arena.ofAuto().allocate(format.bytes((long) ROWS * cols), 2);
+    for (int i = 0; i < ROWS * cols; i++) {
+      float value = (float) random.nextGaussian();
+      switch (format) {
+        case F32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i, value);
+        case F16 -> data.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(value));
+        default ->
+            data.setAtIndex(
+                ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(value) >>> 16));
+      }
+    }
+    return WeightMatrix.dense(format, ROWS, cols, data);
+  }
+
+  private WeightMatrix fp8(int cols, int block) {
+    float[] values = gaussian(ROWS * cols);
+    BlockScaleLayout layout = BlockScaleLayout.square(ROWS, cols, block);
+    MemorySegment data = Arena.ofAuto().allocate(layout.weightBytes());
+    MemorySegment scales = Arena.ofAuto().allocate(layout.scaleBytes());
+    BlockFp8Quantizer.quantize(values, layout, data, scales);
+    return WeightMatrix.blockFp8(layout, data, scales);
+  }
+
+  private float[] gaussian(int len) {
+    float[] values = new float[len];
+    for (int i = 0; i < len; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+
+  private static float[] multiply(Matrix matrix, float[] in, int n, int from, int to) {
+    float[] ordered = new float[in.length];
+    for (int i = 0; i < n; i++) {
+      matrix.order().arrange(in, i * matrix.cols(), ordered, i * matrix.cols(), matrix.cols());
+    }
+    Vectors vectors = new Vectors(ordered, matrix.cols(), IntStream.range(0, n).toArray());
+    float[] out = new float[n * matrix.rows()];
+    float[] lanes = new float[Lanes.scratchLen()];
+    matrix.multiply(from, to, vectors, 0, n, out, 0, matrix.rows(), lanes);
+    return out;
+  }
+
+  private static void assertNear(WeightMatrix source, float[] in, int n, float[] got) {
+    float[] row = new float[source.cols()];
+    for (int r = 0; r < ROWS; r++) {
+      source.decodeRow(r, row, 0);
+      for (int i = 0; i < n; i++) {
+        double want = 0;
+        double magnitude = 1e-30;
+        for (int c = 0; c < row.length; c++) {
+          double product = (double) row[c] * in[i * row.length + c];
+          want += product;
+          magnitude += Math.abs(product);
+        }
+        assertThat((double) got[i * ROWS + r])
+            .as("row %d vector %d", r, i)
+            .isCloseTo(want, within(1e-6 * magnitude));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void aProductIsNearTheFloat64Sum(WeightFormat format, int cols) {
+    WeightMatrix source = weights(format, cols);
+    float[] in = gaussian(6 * cols);
+    assertNear(source, in, 6, multiply(Matrix.of(source), in, 6, 0, ROWS));
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void manyVectorsGiveTheBitsOfOneAndPartsOfTheRowsThoseOfAll(WeightFormat format, int cols) {
+    Matrix matrix = Matrix.of(weights(format, cols));
+    float[] in = gaussian(7 * cols);
+    float[] all = multiply(matrix, in, 7, 0, ROWS);
+    for (int i = 0; i < 7; i++) {
+      float[] one = Arrays.copyOfRange(in, i * cols, (i + 1) * cols);
+      float[] single = multiply(matrix, one, 1, 0, ROWS);
+      float[] lower = multiply(matrix, one, 1, 0, 5);
+      float[] upper = multiply(matrix, one, 1, 5, ROWS);
+      for (int r = 0; r < ROWS; r++) {
+        assertThat(single[r]).isEqualTo(all[i * ROWS + r]);
+        assertThat(r < 5 ? lower[r] : upper[r]).isEqualTo(all[i * ROWS + r]);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void aTransposedProductIsNearTheFloat64Sum(WeightFormat format, int cols) {
+    WeightMatrix source = weights(format, cols);
+    float[] x = gaussian(ROWS);
+    float[] got = new float[cols + 3];
+    Matrix.of(source).multiplyTransposed(2, ROWS - 4, x, 1, got, 3);
+    double[] want = new double[cols];
+    double[] magnitude = new double[cols];
+    float[] row = new float[cols];
+    for (int i = 0; i < ROWS - 4; i++) {
+      source.decodeRow(2 + i, row, 0);
+      for (int c = 0; c < cols; c++) {
+        want[c] += (double) row[c] * x[1 + i];
+        magnitude[c] += Math.abs((double) row[c] * x[1 + i]);
+      }
+    }
+    for (int c = 0; c < cols; c++) {
+      assertThat(Math.abs(got[3 + c] - want[c])).as("col %d", c).isLessThan(2e-6 * magnitude[c]);
+    }
+  }
+
+  @Test
+  void everyE4m3CodeIsExactWhateverItsPlaceAndNanStaysNan() {
+    int cols = 256;
+    BlockScaleLayout layout = BlockScaleLayout.square(1, cols, 128);
+    MemorySegment scales = Arena.ofAuto().allocateFrom(ValueLayout.JAVA_FLOAT, 1f, 0.5f);
+    for (boolean withNan : new boolean[] {false, true}) {
+      MemorySegment data = Arena.ofAuto().allocate(cols);
+      for (int c = 0; c < cols; c++) {
+        boolean isNan = (c & 0x7F) == 0x7F;
+        data.set(ValueLayout.JAVA_BYTE, c, (byte) (isNan && !withNan ? 0 : c));
+      }
+      WeightMatrix source = WeightMatrix.blockFp8(layout, data, scales);
+      for (int c = 0; c < cols; c++) {
+        float[] unit = new float[cols];
+        unit[c] = 1;
+        float got = multiply(Matrix.of(source), unit, 1, 0, 1)[0];
+        float want = withNan ? Float.NaN : source.get(0, c);
+        boolean same = got == want || (Float.isNaN(got) && Float.isNaN(want));
+        assertThat(same).as("code %d: expected %s, got %s", c, want, got).isTrue();
+      }
+    }
+  }
+
+  @Test
+  void smallBlocksAndTinyActivationsOfE4m3StayExactEnough() {
+    for (int block : List.of(32, 64, 128)) {
+      WeightMatrix source = fp8(300, block);
+      float[] in = gaussian(300);
+      for (int i = 0; i < in.length; i++) {
+        in[i] *= 1e-12f;
+      }
+      assertNear(source, in, 1, multiply(Matrix.of(source), in, 1, 0, ROWS));
+    }
+  }
+}

@@ -1,0 +1,182 @@
+package dev.fathom.cpu.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.fathom.quant.Bf16;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The kernels of single vectors against float64 over awkward sizes, and on extremes. */
+class VectorKernelsTest {
+
+  private final Random random = new Random(5);
+  private final float[] lanes = new float[Lanes.scratchLen()];
+
+  private float[] gaussian(int len) {
+    float[] values = new float[len];
+    for (int i = 0; i < len; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+
+  @Test
+  void theExponentialIsWithinThreeUlpAndTheSameInLanesAndScalars() {
+    int len = 2_000;
+    float[] x = new float[len];
+    for (int i = 0; i < len; i++) {
+      x[i] = -87f + 175f * i / len;
+    }
+    float[] out = new float[len];
+    Exp.run(x, 0, 1f, 0f, out, 0, len);
+    for (int i = 0; i < len; i++) {
+      float want = (float) Math.exp(x[i]);
+      assertThat(out[i]).as("exp(%s)", x[i]).isCloseTo(want, within(3 * Math.ulp(want)));
+      assertThat(Exp.of(x[i])).isEqualTo(out[i]);
+    }
+  }
+
+  @Test
+  void theExponentialSaturatesAndHandsNanOn() {
+    float[] x = {
+      Float.NEGATIVE_INFINITY, -1e30f, -0f, 0f, 1e30f, Float.POSITIVE_INFINITY, Float.NaN
+    };
+    float[] want = {0, 0, 1, 1, Float.POSITIVE_INFINITY, Float.POSITIVE_INFINITY, Float.NaN};
+    for (int i = 0; i < x.length; i++) {
+      assertThat(Exp.of(x[i])).as("exp(%s)", x[i]).isEqualTo(Float.valueOf(want[i]));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4, 6, 13, 25, 207, 702, 2046})
+  void swiGluIsNearFloat64AndTheSameWhereverTheRangeBegins(int len) {
+    float[] gate = gaussian(len);
+    float[] up = gaussian(len);
+    float[] whole = new float[len];
+    SwiGlu.run(gate, up, whole, 0, len, lanes);
+    float[] parts = new float[len];
+    SwiGlu.run(gate, up, parts, 0, len / 3, lanes);
+    SwiGlu.run(gate, up, parts, len / 3, len - len / 3, lanes);
+    assertThat(parts).isEqualTo(whole);
+    for (int i = 0; i < len; i++) {
+      double want = gate[i] / (1 + Math.exp(-gate[i])) * up[i];
+      assertThat((double) whole[i]).isCloseTo(want, within(1e-6 * Math.abs(want)));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4, 6, 13, 25, 207, 702, 2046})
+  void rmsNormIsNearFloat64(int len) {
+    float[] in = gaussian(len + 3);
+    float[] weight = gaussian(len);
+    float[] out = new float[len + 3];
+    RmsNorm.run(in, 3, weight, 1e-6f, out);
+    double squares = 0;
+    for (int i = 0; i < len; i++) {
+      squares += (double) in[3 + i] * in[3 + i];
+    }
+    for (int i = 0; i < len; i++) {
+      double want = in[3 + i] / Math.sqrt(squares / len + 1e-6f) * weight[i];
+      assertThat((double) out[3 + i]).isCloseTo(want, within(1e-6 * Math.abs(want)));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4, 6, 13, 25, 207, 702, 2046})
+  void dotProductsOfManyVectorsHaveTheBitsOfOne(int len) {
+    float[] rows = gaussian(3 * len);
+    float[] x = gaussian(7 * len);
+    float[] out = new float[7 * 5];
+    Dot.all(rows, 3, len, x, 7, out, 5, lanes);
+    for (int i = 0; i < 7; i++) {
+      for (int r = 0; r < 3; r++) {
+        float one = Dot.of(rows, r * len, x, i * len, len, lanes);
+        assertThat(out[i * 5 + r]).isEqualTo(one);
+        double want = 0;
+        for (int c = 0; c < len; c++) {
+          want += (double) rows[r * len + c] * x[i * len + c];
+        }
+        assertThat((double) one).isCloseTo(want, within(1e-6 * len));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4, 6, 13, 25, 207, 702})
+  void weightedSumsOfManyVectorsHaveTheBitsOfOne(int len) {
+    int numRows = 9;
+    int stride = len + 2;
+    float[] rows = gaussian(numRows * stride);
+    float[] weights = gaussian(6 * 11);
+    float[] all = new float[6 * len];
+    WeightedSum.add(weights, 11, rows, numRows, stride, all, len, 6);
+    for (int i = 0; i < 6; i++) {
+      float[] one = new float[len];
+      float[] own = Arrays.copyOfRange(weights, i * 11, i * 11 + 11);
+      WeightedSum.add(own, 11, rows, numRows, stride, one, len, 1);
+      for (int j = 0; j < len; j++) {
+        assertThat(all[i * len + j]).isEqualTo(one[j]);
+        double want = 0;
+        for (int s = 0; s < numRows; s++) {
+          want += (double) own[s] * rows[s * stride + j];
+        }
+        assertThat((double) one[j]).isCloseTo(want, within(1e-5));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 4, 6, 14, 26, 64, 208})
+  void ropeTurnsPairsInBothLayouts(int dim) {
+    float[] x = gaussian(dim + 1);
+    float[] angle = gaussian(dim / 2);
+    for (boolean interleaved : new boolean[] {true, false}) {
+      float[] cos = new float[dim];
+      float[] sin = new float[dim];
+      float[] got = x.clone();
+      for (int i = 0; i < dim / 2; i++) {
+        int a = interleaved ? 2 * i : i;
+        int b = interleaved ? 2 * i + 1 : i + dim / 2;
+        cos[a] = cos[b] = (float) Math.cos(angle[i]);
+        sin[b] = (float) Math.sin(angle[i]);
+        sin[a] = -sin[b];
+      }
+      if (interleaved) {
+        Rope.interleaved(got, 1, dim, cos, sin, 0);
+      } else {
+        Rope.halfSplit(got, 1, dim, cos, sin, 0);
+      }
+      for (int i = 0; i < dim / 2; i++) {
+        int a = interleaved ? 2 * i : i;
+        int b = interleaved ? 2 * i + 1 : i + dim / 2;
+        assertThat(got[1 + a]).isEqualTo(x[1 + a] * cos[a] - x[1 + b] * sin[b]);
+        assertThat(got[1 + b]).isEqualTo(x[1 + a] * sin[b] + x[1 + b] * cos[b]);
+      }
+      assertThat(got[0]).isEqualTo(x[0]);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4, 6, 13, 25, 207, 702})
+  void bfloat16RowsAreWidenedExactly(int len) {
+    MemorySegment source = Arena.ofAuto().allocate(2L * len + 2, 2);
+    short[] codes = new short[len];
+    for (int i = 0; i < len; i++) {
+      codes[i] = (short) random.nextInt();
+      source.set(ValueLayout.JAVA_SHORT, 2L * i + 2, codes[i]);
+    }
+    float[] out = new float[len];
+    Bf16Decode.run(source, 2, out, 0, len);
+    for (int i = 0; i < len; i++) {
+      assertThat(Float.floatToRawIntBits(out[i]))
+          .isEqualTo(Float.floatToRawIntBits(Bf16.decode(codes[i])));
+    }
+  }
+}
