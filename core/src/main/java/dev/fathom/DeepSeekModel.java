@@ -33,6 +33,7 @@ public final class DeepSeekModel implements AutoCloseable {
   private final RequestReader reader;
   private final Diagnostics diagnostics;
   private final Deliveries deliveries = new Deliveries();
+  private final Object closing = new Object();
 
   DeepSeekModel(
       Engine engine,
@@ -205,11 +206,13 @@ public final class DeepSeekModel implements AutoCloseable {
 
   @Override
   public void close() {
-    engine.close();
-    deliveries.close();
-    backend.close();
-    if (weights.scope().isAlive()) {
-      weights.close();
+    synchronized (closing) {
+      engine.close();
+      deliveries.close();
+      backend.close();
+      if (weights.scope().isAlive()) {
+        weights.close();
+      }
     }
   }
 

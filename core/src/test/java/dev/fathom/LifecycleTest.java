@@ -175,6 +175,25 @@ class LifecycleTest {
   }
 
   @Test
+  void severalThreadsMayCloseAtOnce() throws Exception {
+    TokenStream running = model.stream(endless());
+    running.iterator().next();
+    List<Thread> threads = new ArrayList<>();
+    AtomicReference<Throwable> thrown = new AtomicReference<>();
+    for (int i = 0; i < 4; i++) {
+      Thread thread = new Thread(model::close);
+      thread.setUncaughtExceptionHandler((t, e) -> thrown.set(e));
+      threads.add(thread);
+      thread.start();
+    }
+    for (Thread thread : threads) {
+      thread.join(20_000);
+      assertThat(thread.isAlive()).isFalse();
+    }
+    assertThat(thrown.get()).isNull();
+  }
+
+  @Test
   void closingLeavesNoThreadBehind() throws Exception {
     model.submit(norway()).get(60, TimeUnit.SECONDS);
     model.close();

@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.InvalidRequestException;
+import dev.fathom.text.ToolCall;
+import dev.fathom.text.ToolDefinition;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -92,6 +94,7 @@ class RequestOptionsTest {
     Generation answer = run(norway().minTokens(15).maxTokens(30));
     assertThat(Arrays.copyOf(answer.tokenIds(), 15)).doesNotContain(1);
     assertThat(answer.tokenIds().length).isGreaterThanOrEqualTo(15);
+    assertThat(run(norway().minTokens(9)).tokenIds()).isEqualTo(run(norway()).tokenIds());
   }
 
   @Test
@@ -100,6 +103,34 @@ class RequestOptionsTest {
     assertThat(answer.text()).isEqualTo("The capital of Nor");
     assertThat(answer.finishReason()).isEqualTo(FinishReason.STOP);
     assertThat(answer.choices().getFirst().stop()).isEqualTo("way is Os");
+  }
+
+  @Test
+  void aStopStringWithinMinTokensIsOrdinaryText() {
+    assertThat(run(norway().stop("capital")).text()).isEqualTo("The ");
+    assertThat(run(norway().stop("capital").minTokens(8)).text()).isEqualTo(OSLO);
+  }
+
+  @Test
+  void aStreamedToolCallComesWholeInOneEvent() {
+    ToolDefinition weather =
+        new ToolDefinition("get_weather", "Get the weather of a city.", "{\"type\": \"object\"}");
+    GenerationRequest request =
+        GenerationRequest.of(Prompt.chat(user("What is the weather in Oslo?")).tools(weather))
+            .temperature(0)
+            .build();
+    List<Token> calls = new ArrayList<>();
+    try (TokenStream stream = model.stream(request)) {
+      for (Token token : stream) {
+        if (token.kind() == TokenKind.TOOL_CALL) {
+          calls.add(token);
+        }
+      }
+      assertThat(stream.result().finishReason()).isEqualTo(FinishReason.TOOL_CALLS);
+    }
+    assertThat(calls).hasSize(1);
+    assertThat(calls.getFirst().toolCall())
+        .isEqualTo(new ToolCall("get_weather", "{\"city\": \"Oslo\"}"));
   }
 
   @Test

@@ -210,6 +210,7 @@ public final class Engine implements AutoCloseable {
     if (!closed && !runProbe()) {
       scheduler.plan(plan, probes.isEmpty() || scheduler.numRunning() == 0);
       if (plan.size() > 0) {
+        noteUsedBlocks();
         step();
       }
     }
@@ -391,6 +392,9 @@ public final class Engine implements AutoCloseable {
     EngineRequest spec = request.spec;
     ChoiceOutput output = request.outputs[s.choice];
     int put = output.numTokens() + 1;
+    if (put == spec.minTokens()) {
+      s.mask = null;
+    }
     boolean isEnd = contains(spec.endIds(), token);
     boolean isStop = contains(spec.stopIds(), token);
     List<OutputEvent> events = isEnd || isStop ? List.of() : output.decode(token);
