@@ -40,6 +40,8 @@ record Golden(
           "v3",
           "v3_fp8",
           "v32",
+          "v4",
+          "v4_fp4",
           "llama3_rope",
           "llama_linear",
           "qwen2",

@@ -12,12 +12,10 @@ import dev.fathom.json.Json;
 import dev.fathom.json.JsonArray;
 import dev.fathom.json.JsonLimits;
 import dev.fathom.json.JsonObject;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestReporter;
 
@@ -52,7 +50,7 @@ public abstract class SampleContract extends ContractPromises {
     }
 
     static Sample fp8() {
-      Path folder = above("examples/models/sample");
+      Path folder = TestModel.above("examples/models/sample");
       assertThat(folder).as("examples/models/sample").isNotNull();
       return of(
           folder,
@@ -62,7 +60,7 @@ public abstract class SampleContract extends ContractPromises {
     }
 
     static Sample bf16() {
-      Path folder = above("shared/models/sample");
+      Path folder = TestModel.above("shared/models/sample");
       assumeTrue(
           folder != null, "skipped: ../shared/models/sample with the bf16 weights is absent");
       return of(
@@ -77,16 +75,6 @@ public abstract class SampleContract extends ContractPromises {
       Arrays.setAll(blocks, b -> b * prompts.size() + i);
       return new Seq(blocks, position, tokens, wanted, -1);
     }
-  }
-
-  /** Looks for a path in this folder and all above it. */
-  private static @Nullable Path above(String relative) {
-    for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
-      if (Files.exists(at.resolve(relative))) {
-        return at.resolve(relative);
-      }
-    }
-    return null;
   }
 
   @Test

@@ -8,15 +8,18 @@ import dev.fathom.checkpoint.ModelConfig;
 import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.BlockScaleLayout;
+import dev.fathom.quant.Mxfp4Layout;
 import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** A checkpoint in memory, described by its architecture. */
 public final class TestModel implements WeightSource {
@@ -32,7 +35,7 @@ public final class TestModel implements WeightSource {
     TensorCatalog catalog =
         (name, expected, role) -> {
           TestTensors.Tensor tensor = tensors.find(name);
-          return tensor == null ? null : new TensorCatalog.Stored(tensor.shape(), tensor.format());
+          return tensor == null ? null : stored(tensor);
         };
     this.program =
         Architectures.forConfig(parsed).program(parsed, catalog, Compatibility.TRANSFORMERS);
@@ -59,6 +62,30 @@ public final class TestModel implements WeightSource {
     }
   }
 
+  /** Looks for a path in this folder and all above it. */
+  static @Nullable Path above(String relative) {
+    for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
+      if (Files.exists(at.resolve(relative))) {
+        return at.resolve(relative);
+      }
+    }
+    return null;
+  }
+
+  /** Lists the folders of a folder. */
+  static List<Path> folders(Path folder) {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.filter(Files::isDirectory).sorted().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Returns the model_type of a checkpoint. */
+  static String modelType(Path folder) {
+    return ModelConfig.parse(read(folder.resolve("config.json")), "config.json").modelType();
+  }
+
   static byte[] read(Path file) {
     try {
       return Files.readAllBytes(file);
@@ -83,15 +110,40 @@ public final class TestModel implements WeightSource {
     return program;
   }
 
+  private static TensorCatalog.Stored stored(TestTensors.Tensor tensor) {
+    return switch (tensor.dtype()) {
+      case "I8" ->
+          new TensorCatalog.Stored(
+              List.of(tensor.shape().get(0), 2 * tensor.shape().get(1)), WeightFormat.MXFP4);
+      case "I64" -> new TensorCatalog.Stored(tensor.shape(), WeightFormat.F32);
+      default -> new TensorCatalog.Stored(tensor.shape(), WeightFormat.fromName(tensor.dtype()));
+    };
+  }
+
   @Override
   public WeightMatrix read(WeightRef weight) {
     TestTensors.Tensor tensor = tensors.get(weight.name());
-    WeightFormat format = tensor.format();
-    if (format == WeightFormat.FP8_E4M3) {
-      TestTensors.Tensor scales = tensors.get(weight.name() + "_scale_inv");
-      BlockScaleLayout layout = BlockScaleLayout.square(weight.rows(), weight.cols(), BLOCK);
-      return WeightMatrix.blockFp8(layout, tensor.data(), scales.data());
-    }
-    return WeightMatrix.dense(format, weight.rows(), weight.cols(), tensor.data());
+    int rows = weight.rows();
+    int cols = weight.cols();
+    return switch (tensor.dtype()) {
+      case "F8_E4M3" ->
+          WeightMatrix.blockFp8(
+              BlockScaleLayout.square(rows, cols, BLOCK), tensor.data(), scales(weight.name()));
+      case "I8" ->
+          WeightMatrix.mxfp4(
+              new Mxfp4Layout(rows, cols), tensor.data(), tensors.get(scale(weight.name())).data());
+      case "I64" -> WeightMatrix.dense(WeightFormat.F32, rows, cols, tensor.longsAsFloats());
+      default -> WeightMatrix.dense(weight.format(), rows, cols, tensor.data());
+    };
+  }
+
+  /** Float32 multipliers: V3's as they are, V4's exponent bytes 2^(b - 127). */
+  private MemorySegment scales(String weight) {
+    TestTensors.Tensor plain = tensors.find(weight + "_scale_inv");
+    return plain == null ? tensors.get(scale(weight)).exponentsAsFloats() : plain.data();
+  }
+
+  private static String scale(String weight) {
+    return weight.substring(0, weight.length() - ".weight".length()) + ".scale";
   }
 }

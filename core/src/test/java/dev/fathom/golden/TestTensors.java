@@ -6,7 +6,6 @@ import dev.fathom.json.JsonLimits;
 import dev.fathom.json.JsonNumber;
 import dev.fathom.json.JsonObject;
 import dev.fathom.json.JsonValue;
-import dev.fathom.quant.WeightFormat;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -26,6 +25,8 @@ public final class TestTensors {
 
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfLong LONG =
+      ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
@@ -38,14 +39,29 @@ public final class TestTensors {
    */
   public record Tensor(String dtype, List<Long> shape, MemorySegment data) {
 
-    /** Returns the format of a weight. */
-    WeightFormat format() {
-      return WeightFormat.fromName(dtype);
-    }
-
     /** Returns float32 elements. */
     public float[] floats() {
       return data.toArray(FLOAT);
+    }
+
+    /** Returns int64 elements as float32, which holds ids below 2^24 exactly. */
+    MemorySegment longsAsFloats() {
+      long[] source = data.toArray(LONG);
+      MemorySegment out = Arena.ofAuto().allocate(4L * source.length, 4);
+      for (int i = 0; i < source.length; i++) {
+        out.setAtIndex(FLOAT, i, (float) source[i]);
+      }
+      return out;
+    }
+
+    /** Returns exponent bytes as the float32 powers of two that they mean. */
+    MemorySegment exponentsAsFloats() {
+      MemorySegment out = Arena.ofAuto().allocate(4 * data.byteSize(), 4);
+      for (long i = 0; i < data.byteSize(); i++) {
+        int exponent = data.get(ValueLayout.JAVA_BYTE, i) & 0xff;
+        out.setAtIndex(FLOAT, i, (float) Math.pow(2, exponent - 127));
+      }
+      return out;
     }
 
     /** Returns int32 elements. */

@@ -12,8 +12,11 @@ package dev.fathom.backend.contract;
  * }
  * }</pre>
  *
+ * <p>{@code dev.fathom.golden} has the same for whole models: {@code GoldenContract} and {@code
+ * SampleContract}.
+ *
  * <p>Override {@code bitIdentical}, {@code toleranceFactor}, {@code latentForms}, {@code
- * weightFormats}, {@code kvFormats} or {@code blockTokens} only where the backend documents less
- * than the default.
+ * weightFormats}, {@code kvFormats}, {@code blockTokens} or {@code supports} only where the backend
+ * documents less than the default.
  */
 public abstract class BackendContract extends ExecutableContract {}

@@ -1,0 +1,19 @@
+package dev.fathom.cpu;
+
+import dev.fathom.backend.BackendProvider;
+import dev.fathom.backend.LatentForm;
+import dev.fathom.golden.SampleContract;
+import java.util.List;
+
+class CpuSampleTest extends SampleContract {
+
+  @Override
+  protected BackendProvider provider() {
+    return new CpuProvider();
+  }
+
+  @Override
+  protected List<LatentForm> latentForms() {
+    return List.of(LatentForm.AUTO, LatentForm.ABSORBED);
+  }
+}
