@@ -30,10 +30,20 @@ final class CpuBackend implements Backend {
   /** Smallest E4M3 block edge of published checkpoints; bounds the bytes of copied scales. */
   private static final long SMALLEST_BLOCK = 32;
 
+  /** Multiplications below which a dispatch costs more than it brings. */
+  private static final long WORTH_A_DISPATCH = 1 << 16;
+
   private final ThreadTeam team;
+  private final long worthADispatch;
 
   CpuBackend(int threads) {
+    this(threads, WORTH_A_DISPATCH);
+  }
+
+  /** Creates a backend whose team runs what has at least this many multiplications. */
+  CpuBackend(int threads, long worthADispatch) {
     this.team = new ThreadTeam(threads);
+    this.worthADispatch = worthADispatch;
     LOG.info("backend=cpu vectorBits={} threads={}", Lanes.vectorBits(), threads);
   }
 
@@ -89,7 +99,7 @@ final class CpuBackend implements Backend {
       throw unsupported(
           "expanded latent attention", "choose LatentForm.AUTO, ABSORBED or the reference backend");
     }
-    return new CpuExecutable(programs.getFirst(), weights, options, team);
+    return new CpuExecutable(programs.getFirst(), weights, options, team, worthADispatch);
   }
 
   private static BackendException unsupported(String why, String fix) {

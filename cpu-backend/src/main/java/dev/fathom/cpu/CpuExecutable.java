@@ -41,7 +41,12 @@ final class CpuExecutable implements Executable {
   private @Nullable BackendException broken;
   private boolean closed;
 
-  CpuExecutable(Program program, PlacedWeights weights, CompileOptions options, ThreadTeam team) {
+  CpuExecutable(
+      Program program,
+      PlacedWeights weights,
+      CompileOptions options,
+      ThreadTeam team,
+      long worthADispatch) {
     this.program = program;
     this.options = options;
     Value output = program.outputs().get(Program.LOGITS);
@@ -51,7 +56,7 @@ final class CpuExecutable implements Executable {
     this.logits = output;
     this.kv = new PagedKv(program, options);
     this.adapters = new Adapters(program);
-    this.step = new Step(program, options, team, newBatch());
+    this.step = new Step(program, options, team, worthADispatch, newBatch());
     this.operations = new Binder(program, weights, step, kv, adapters).bind();
     this.rowLogits = new float[step.sizes().vocab()];
     this.previous = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);

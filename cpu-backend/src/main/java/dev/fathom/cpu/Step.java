@@ -18,11 +18,9 @@ import dev.fathom.program.Value;
  */
 final class Step {
 
-  /** Multiplications below which a dispatch costs more than it brings. */
-  private static final long WORTH_A_DISPATCH = 1 << 16;
-
   private final CompileOptions options;
   private final ThreadTeam team;
+  private final long worthADispatch;
   private final ScratchPlan plan;
   private final Sizes sizes;
   private final float[][] slots;
@@ -34,9 +32,15 @@ final class Step {
   private final int[] tokens;
   private StepBatch batch;
 
-  Step(Program program, CompileOptions options, ThreadTeam team, StepBatch empty) {
+  Step(
+      Program program,
+      CompileOptions options,
+      ThreadTeam team,
+      long worthADispatch,
+      StepBatch empty) {
     this.options = options;
     this.team = team;
+    this.worthADispatch = worthADispatch;
     this.plan = new ScratchPlan(program, options.outputs());
     this.sizes = new Sizes(program, options);
     this.slots = new float[plan.slots().size()][];
@@ -171,7 +175,7 @@ final class Step {
 
   /** Runs work on the team, or on this thread alone where it is small. */
   void dispatch(long multiplications, ThreadTeam.Work work) {
-    if (multiplications < WORTH_A_DISPATCH) {
+    if (multiplications < worthADispatch) {
       work.run(0, 1);
     } else {
       team.run(work);

@@ -1,0 +1,183 @@
+package dev.fathom.jmh;
+
+import dev.fathom.backend.Backend;
+import dev.fathom.backend.BackendProvider;
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.Executable;
+import dev.fathom.backend.LatentForm;
+import dev.fathom.backend.PlacedWeight;
+import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.RowSampler;
+import dev.fathom.backend.SamplingRows;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.kvcache.KvFormat;
+import dev.fathom.program.Program;
+import dev.fathom.program.ProgramBuilder;
+import dev.fathom.program.Value;
+import dev.fathom.program.WeightRef;
+import dev.fathom.quant.BlockScaleLayout;
+import dev.fathom.quant.WeightFormat;
+import dev.fathom.quant.WeightMatrix;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.ServiceLoader;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.AuxCounters;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * Steps through a chain of linears [2048, 2048] of different weights, together larger than any
+ * cache, so that the weights come from memory as in a decode step. The counter {@code weightMb}
+ * gives megabytes (10^6) of weights a second.
+ */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
+@Warmup(iterations = 3, time = 3)
+@Measurement(iterations = 5, time = 2)
+@Fork(value = 1, jvmArgs = "--add-modules=jdk.incubator.vector")
+public class LinearBenchmark {
+
+  private static final int WIDTH = 2048;
+  private static final int NUM_LINEARS = 24;
+  private static final int VOCAB = 16;
+  private static final RowSampler TAKE_ZERO =
+      (rows, row, logits, offset, vocabSize, out) -> out.set(row, 0, 0f);
+
+  /** Name of the backend. */
+  @Param({"reference", "cpu"})
+  public String backend = "cpu";
+
+  /** Format of the weights. */
+  @Param({"F32", "BF16", "FP8_E4M3"})
+  public WeightFormat format = WeightFormat.BF16;
+
+  /** Tokens of a step. */
+  @Param({"1", "4", "32"})
+  public int tokens = 1;
+
+  /** Threads, 0 for the backend's choice. */
+  @Param({"1", "2"})
+  public int threads = 1;
+
+  private final Arena arena = Arena.ofShared();
+  private Backend running;
+  private Executable executable;
+  private StepBatch batch;
+  private SamplingRows rows;
+  private long weightBytes;
+
+  /** Megabytes of weights that were streamed. */
+  @State(Scope.Thread)
+  @AuxCounters(AuxCounters.Type.OPERATIONS)
+  public static class Counters {
+    /** Megabytes, 10^6. */
+    public double weightMb;
+  }
+
+  @Setup(Level.Trial)
+  public void load() {
+    Program program = program();
+    running = provider().create(threads);
+    Map<String, PlacedWeight> placed = new HashMap<>();
+    Random random = new Random(1);
+    for (WeightRef ref : program.weights()) {
+      WeightMatrix matrix = random(ref, random);
+      weightBytes += matrix.bytes();
+      placed.put(ref.name(), running.place(ref, matrix));
+    }
+    CompileOptions options =
+        new CompileOptions(
+            tokens, 1, 1, 64, 1, 1, KvFormat.F32, LatentForm.AUTO, Set.of(Program.LOGITS));
+    executable = running.compile(List.of(program), new PlacedWeights(placed), options);
+    batch = executable.newBatch();
+    batch.clear();
+    batch.addSequence(StepBatch.NO_ADAPTER, 1);
+    for (int t = 0; t < tokens; t++) {
+      batch.addToken(t % VOCAB, t);
+    }
+    rows = new SamplingRows(1);
+    rows.addGreedy();
+  }
+
+  private BackendProvider provider() {
+    return ServiceLoader.load(BackendProvider.class).stream()
+        .map(ServiceLoader.Provider::get)
+        .filter(p -> p.name().equals(backend))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private Program program() {
+    ProgramBuilder g = new ProgramBuilder("linears");
+    Value h = g.embed(g.tokens(), ref("embed", VOCAB, WeightFormat.F32));
+    for (int i = 0; i < NUM_LINEARS; i++) {
+      h = g.linear(h, ref("linear." + i, WIDTH, format));
+    }
+    g.output(Program.LOGITS, g.logits(h, ref("head", VOCAB, WeightFormat.F32)));
+    return g.build();
+  }
+
+  private static WeightRef ref(String name, int rows, WeightFormat format) {
+    return new WeightRef(name, List.of(rows, WIDTH), format);
+  }
+
+  private WeightMatrix random(WeightRef ref, Random random) {
+    long elements = (long) ref.rows() * ref.cols();
+    MemorySegment data = arena.allocate(ref.format().bytes(elements), 64);
+    int step = ref.format().bitsPerWeight() / 8;
+    for (long i = 0; i < elements; i++) {
+      // About +-0.03, which keeps the size of the activations through a layer.
+      float value = (random.nextFloat() - 0.5f) * 0.075f;
+      switch (step) {
+        case 4 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+        case 2 ->
+            data.setAtIndex(
+                ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(value) >>> 16));
+        default -> data.set(ValueLayout.JAVA_BYTE, i, (byte) (random.nextInt() & 0xB7));
+      }
+    }
+    if (ref.format().isDense()) {
+      return WeightMatrix.dense(ref.format(), ref.rows(), ref.cols(), data);
+    }
+    BlockScaleLayout layout = BlockScaleLayout.square(ref.rows(), ref.cols(), 128);
+    MemorySegment scales = arena.allocate(layout.scaleBytes(), 64);
+    for (int i = 0; i < layout.scaleBytes() / Float.BYTES; i++) {
+      scales.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0.05f);
+    }
+    return WeightMatrix.blockFp8(layout, data, scales);
+  }
+
+  /** Runs one step. */
+  @Benchmark
+  public int step(Counters counters) {
+    counters.weightMb += weightBytes / 1e6;
+    executable.submit(batch, rows, TAKE_ZERO).await();
+    return tokens;
+  }
+
+  @TearDown(Level.Trial)
+  public void close() {
+    executable.close();
+    running.close();
+    arena.close();
+  }
+}
