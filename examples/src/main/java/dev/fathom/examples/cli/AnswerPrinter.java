@@ -16,9 +16,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class AnswerPrinter {
 
-  private static final String DIM = "\u001b[2m";
-  private static final String PLAIN = "\u001b[0m";
-
   private final Terminal terminal;
   private @Nullable TokenKind kind;
   private boolean lineStarted;
@@ -50,39 +47,25 @@ final class AnswerPrinter {
     }
   }
 
+  /** Each piece is dimmed by itself, so that a killed process leaves no dimmed terminal behind. */
   private void write(TokenKind next, String text) {
     if (kind != next) {
-      change(next);
+      end();
+      if (kind == TokenKind.REASONING) {
+        stream(kind).println();
+      }
+      kind = next;
     }
     String shown = terminal.outIsTerminal() ? harmless(text) : text;
-    stream(next).print(shown);
+    stream(next).print(next == TokenKind.REASONING ? terminal.dim(shown) : shown);
     stream(next).flush();
     lineStarted = !shown.endsWith("\n");
   }
 
-  private void change(TokenKind next) {
-    if (kind == TokenKind.REASONING) {
-      if (terminal.color()) {
-        terminal.out().print(PLAIN);
-      }
-      stream(TokenKind.REASONING).print(lineStarted ? "\n\n" : "\n");
-    } else if (kind != null && lineStarted) {
-      stream(kind).println();
-    }
-    if (next == TokenKind.REASONING && terminal.color()) {
-      terminal.out().print(DIM);
-    }
-    stream(TokenKind.REASONING).flush();
-    kind = next;
-    lineStarted = false;
-  }
-
   private void end() {
-    if (kind == TokenKind.REASONING && terminal.color()) {
-      terminal.out().print(PLAIN);
-    }
     if (kind != null && lineStarted) {
       stream(kind).println();
+      lineStarted = false;
     }
     terminal.flush();
   }

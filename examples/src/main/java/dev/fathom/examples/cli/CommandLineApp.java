@@ -30,7 +30,7 @@ public final class CommandLineApp {
 
   private CommandLineApp(Terminal terminal, String[] args) {
     this.terminal = terminal;
-    this.args = args;
+    this.args = helpAsOption(args);
     this.json = hasFlag(args, "--json");
     this.verbose = hasFlag(args, "--verbose");
   }
@@ -43,6 +43,14 @@ public final class CommandLineApp {
    */
   public static int run(String[] args, Terminal terminal) {
     return new CommandLineApp(terminal, args).run().number();
+  }
+
+  /** Reads "help COMMAND" as "COMMAND --help". */
+  private static String[] helpAsOption(String[] args) {
+    if (args.length == 0 || !args[0].equals("help")) {
+      return args;
+    }
+    return args.length == 1 ? new String[] {"--help"} : new String[] {args[1], "--help"};
   }
 
   private static boolean hasFlag(String[] args, String flag) {

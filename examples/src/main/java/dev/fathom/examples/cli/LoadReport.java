@@ -11,8 +11,8 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Shows how loading goes: a bar that is redrawn on a terminal, else one plain line every tenth.
- * Says nothing about loads that are over within a second.
+ * Shows how loading goes: a bar that is redrawn on a terminal, else a plain line every tenth, though
+ * not more than one a second. Says nothing about loads that are over within a second.
  */
 final class LoadReport implements LoadListener {
 
@@ -22,6 +22,7 @@ final class LoadReport implements LoadListener {
 
   private final PrintStream err;
   private final boolean redraw;
+  private Duration nextLine = QUIET;
   private int shownTenths = -1;
   private int shownLen;
   private @Nullable Duration total;
@@ -64,8 +65,9 @@ final class LoadReport implements LoadListener {
 
   private void line(LoadProgress progress) {
     int tenths = (int) (progress.fraction() * TENTHS);
-    if (tenths > shownTenths) {
+    if (tenths > shownTenths && progress.elapsed().compareTo(nextLine) >= 0) {
       shownTenths = tenths;
+      nextLine = progress.elapsed().plus(QUIET);
       err.println("loading: " + amount(progress));
       err.flush();
     }

@@ -15,7 +15,7 @@ import picocli.CommandLine.Option;
       "Exit codes: 0 done, 1 failed, 2 wrong option, argument or input file.",
       "",
       "  fathom chat \"What is 27 + 48?\"",
-      "  fathom COMMAND --help"
+      "  fathom help COMMAND"
     })
 final class RootCommand {
 

@@ -28,8 +28,8 @@ class ChatCommandTest {
     Cli run = Cli.runAtTerminal(true, "chat", SUM);
 
     assertThat(run.out())
-        .startsWith("\u001b[2m2 7 + 4 8.")
-        .contains("7 5\u001b[0m\n\n27 + 48 = 75\n\u001b[2m[prompt 12 tokens");
+        .startsWith("\u001b[2m2\u001b[0m\u001b[2m ")
+        .contains("5\u001b[0m\n\n27 + 48 = 75\n\u001b[2m[prompt 12 tokens");
   }
 
   @Test

@@ -39,6 +39,13 @@ class CommandLineAppTest {
   }
 
   @Test
+  void helpIsACommandToo() {
+    assertThat(Cli.run("help").out()).isEqualTo(Cli.run("--help").out());
+    assertThat(Cli.run("help", "eval").out()).isEqualTo(Cli.run("eval", "--help").out());
+    assertThat(Cli.run("help", "evil").exitCode()).isEqualTo(2);
+  }
+
+  @Test
   void aMisspeltCommandIsAnsweredWithTheOneMeant() {
     Cli run = Cli.run("caht");
 
