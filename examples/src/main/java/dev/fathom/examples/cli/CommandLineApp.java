@@ -50,7 +50,12 @@ public final class CommandLineApp {
     if (args.length == 0 || !args[0].equals("help")) {
       return args;
     }
-    return args.length == 1 ? new String[] {"--help"} : new String[] {args[1], "--help"};
+    if (args.length == 1) {
+      return new String[] {"--help"};
+    }
+    return NAMES.contains(args[1])
+        ? new String[] {args[1], "--help"}
+        : new String[] {args[1]};
   }
 
   private static boolean hasFlag(String[] args, String flag) {

@@ -65,7 +65,9 @@ record ErrorReport(ExitCode exitCode, String code, String what, String why, Stri
   }
 
   private static ExitCode inputFile(CheckpointException e) {
-    return e.code() == ErrorCode.WRITE_FAILED ? ExitCode.FAILURE : ExitCode.USAGE;
+    boolean diskFailed =
+        e.code() == ErrorCode.WRITE_FAILED || e.code() == ErrorCode.WRITE_NO_SPACE;
+    return diskFailed ? ExitCode.FAILURE : ExitCode.USAGE;
   }
 
   /** Writes the report: three lines of text, and with {@code json} also the one document. */

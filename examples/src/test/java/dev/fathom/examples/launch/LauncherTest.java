@@ -9,6 +9,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -16,6 +18,9 @@ import org.junit.jupiter.api.io.TempDir;
 class LauncherTest {
 
   private static final int JAVA_8_CLASS_FILE = 52;
+  private static final String SEARCHED = "/usr/lib/jvm/* /usr/java/* /opt/* /opt/*/*";
+  private static final List<String> MODULES =
+      List.of("quant", "moe", "kvcache", "core", "cpu-backend", "cuda-backend");
 
   @Test
   void theFirstClassOfTheJarCanBeReadByJava8() throws IOException {
@@ -48,35 +53,65 @@ class LauncherTest {
   @Test
   void theScriptSaysThatJdk17IsTooOld(@TempDir Path folder)
       throws IOException, InterruptedException {
-    Path root = Path.of("..").toRealPath();
-    Path copy = Files.createDirectories(folder.resolve(".mvn"));
-    String search = "/usr/lib/jvm/* /usr/java/* /opt/* /opt/*/*";
-    String finder = Files.readString(root.resolve(".mvn/find-jdk.sh"));
-    assertThat(finder).contains(search);
-    Files.writeString(copy.resolve("find-jdk.sh"), finder.replace(search, "\"$HOME\"/none/*"));
-    Files.copy(root.resolve("fathom"), folder.resolve("fathom"));
-    Path jdk17 = fakeJdk(folder.resolve("jdk-17"), "17.0.15");
+    copyScript(folder);
+    Path jdk17 = fakeJdk(folder.resolve("jdk-17"), "17.0.15", "exit 1");
 
-    ProcessBuilder builder =
-        new ProcessBuilder("bash", folder.resolve("fathom").toString(), "chat");
-    builder.environment().clear();
-    builder.environment().put("HOME", folder.toString());
-    builder.environment().put("JAVA_HOME", jdk17.toString());
-    builder.environment().put("PATH", jdk17.resolve("bin") + ":/usr/bin:/bin");
-    Process process = builder.redirectErrorStream(true).start();
-    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    String output = runScript(folder, jdk17, 2, "chat");
 
-    assertThat(process.waitFor(20, TimeUnit.SECONDS)).isTrue();
-    assertThat(process.exitValue()).isEqualTo(2);
     assertThat(output).contains("Fathom needs a JDK 25 or newer", jdk17.toString(), "Fix: install");
   }
 
-  private static Path fakeJdk(Path home, String version) throws IOException {
+  /** Without a UTF-8 locale a JVM would read every character beyond ASCII as U+FFFD. */
+  @Test
+  void theScriptStartsJava25WithTheVectorApiAndUtf8Arguments(@TempDir Path folder)
+      throws IOException, InterruptedException {
+    copyScript(folder);
+    Path libraries = Files.createDirectories(folder.resolve("examples/target/lib"));
+    Files.createFile(folder.resolve("examples/target/fathom-examples-0.1.0-SNAPSHOT.jar"));
+    for (String module : MODULES) {
+      Files.createFile(libraries.resolve("fathom-" + module + "-0.1.0-SNAPSHOT.jar"));
+    }
+    Path jdk25 = fakeJdk(folder.resolve("jdk-25"), "25.0.3", "echo \"LC_ALL=$LC_ALL $*\"");
+
+    String output = runScript(folder, jdk25, 0, "chat", "hi");
+
+    assertThat(output)
+        .startsWith("LC_ALL=C.UTF-8 ")
+        .contains("--add-modules=jdk.incubator.vector")
+        .endsWith(" dev.fathom.examples.Fathom chat hi\n");
+  }
+
+  private static void copyScript(Path folder) throws IOException {
+    Path root = Path.of("..").toRealPath();
+    Path copy = Files.createDirectories(folder.resolve(".mvn"));
+    String finder = Files.readString(root.resolve(".mvn/find-jdk.sh"));
+    assertThat(finder).contains(SEARCHED);
+    Files.writeString(copy.resolve("find-jdk.sh"), finder.replace(SEARCHED, "\"$HOME\"/none/*"));
+    Files.copy(root.resolve("fathom"), folder.resolve("fathom"));
+  }
+
+  private static String runScript(Path folder, Path jdk, int exitCode, String... args)
+      throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>(List.of("bash", folder.resolve("fathom").toString()));
+    command.addAll(List.of(args));
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().clear();
+    builder.environment().put("HOME", folder.toString());
+    builder.environment().put("JAVA_HOME", jdk.toString());
+    builder.environment().put("PATH", jdk.resolve("bin") + ":/usr/bin:/bin");
+    Process process = builder.redirectErrorStream(true).start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(process.waitFor(20, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.exitValue()).as(output).isEqualTo(exitCode);
+    return output;
+  }
+
+  private static Path fakeJdk(Path home, String version, String action) throws IOException {
     Path bin = Files.createDirectories(home.resolve("bin"));
     Files.writeString(home.resolve("release"), "JAVA_VERSION=\"" + version + "\"\n");
-    for (String name : new String[] {"java", "javac"}) {
+    for (String name : List.of("java", "javac")) {
       Path program = bin.resolve(name);
-      Files.writeString(program, "#!/bin/sh\necho 'openjdk version \"" + version + "\"' >&2\n");
+      Files.writeString(program, "#!/bin/sh\n" + action + "\n");
       Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwxr-xr-x"));
     }
     return home;
