@@ -53,9 +53,7 @@ public final class CommandLineApp {
     if (args.length == 1) {
       return new String[] {"--help"};
     }
-    return NAMES.contains(args[1])
-        ? new String[] {args[1], "--help"}
-        : new String[] {args[1]};
+    return NAMES.contains(args[1]) ? new String[] {args[1], "--help"} : new String[] {args[1]};
   }
 
   private static boolean hasFlag(String[] args, String flag) {

@@ -65,8 +65,7 @@ record ErrorReport(ExitCode exitCode, String code, String what, String why, Stri
   }
 
   private static ExitCode inputFile(CheckpointException e) {
-    boolean diskFailed =
-        e.code() == ErrorCode.WRITE_FAILED || e.code() == ErrorCode.WRITE_NO_SPACE;
+    boolean diskFailed = e.code() == ErrorCode.WRITE_FAILED || e.code() == ErrorCode.WRITE_NO_SPACE;
     return diskFailed ? ExitCode.FAILURE : ExitCode.USAGE;
   }
 

@@ -11,8 +11,8 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Shows how loading goes: a bar that is redrawn on a terminal, else a plain line every tenth, though
- * not more than one a second. Says nothing about loads that are over within a second.
+ * Shows how loading goes: a bar that is redrawn on a terminal, else a plain line every tenth,
+ * though not more than one a second. Says nothing about loads that are over within a second.
  */
 final class LoadReport implements LoadListener {
 
