@@ -17,18 +17,8 @@ public sealed interface CompressedOp extends Op {
    */
   record UnitNorm(Value result, Value input, float eps) implements CompressedOp {
     @Override
-    public String kind() {
-      return "unitNorm";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(input);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 
@@ -42,11 +32,6 @@ public sealed interface CompressedOp extends Op {
    */
   record GroupedLinear(String name, Value result, Value input, WeightRef weight)
       implements CompressedOp {
-    @Override
-    public String kind() {
-      return "groupedLinear";
-    }
-
     @Override
     public List<Value> operands() {
       return List.of(input);
@@ -83,11 +68,6 @@ public sealed interface CompressedOp extends Op {
       float eps,
       RopeSpec rope)
       implements CompressedOp {
-    @Override
-    public String kind() {
-      return "compressKv";
-    }
-
     @Override
     public List<Value> operands() {
       return List.of();
@@ -128,11 +108,6 @@ public sealed interface CompressedOp extends Op {
       float scale)
       implements CompressedOp {
     @Override
-    public String kind() {
-      return "windowAttention";
-    }
-
-    @Override
     public List<Value> operands() {
       return selection == null ? List.of(query) : List.of(query, selection);
     }
@@ -156,11 +131,6 @@ public sealed interface CompressedOp extends Op {
   record HashRoute(
       Value result, Value input, Value tokens, WeightRef weight, WeightRef table, RouterSpec spec)
       implements CompressedOp {
-    @Override
-    public String kind() {
-      return "hashRoute";
-    }
-
     @Override
     public List<Value> operands() {
       return List.of(input, tokens);

@@ -33,14 +33,22 @@ public sealed interface Op
         StreamOp,
         CompressedOp {
 
-  /** Returns the lower-case name that the printer, the profiler and error messages use. */
-  String kind();
+  /**
+   * Returns the name that the printer, the profiler and error messages use: the record's, its first
+   * letter in lower case.
+   */
+  default String kind() {
+    String name = getClass().getSimpleName();
+    return Character.toLowerCase(name.charAt(0)) + name.substring(1);
+  }
 
   /** Returns the values that the operation reads. */
   List<Value> operands();
 
   /** Returns the weights that the operation reads. */
-  List<WeightRef> weights();
+  default List<WeightRef> weights() {
+    return List.of();
+  }
 
   /** Returns the value that the operation defines, or null where it only writes the KV cache. */
   @Nullable Value result();
@@ -53,11 +61,6 @@ public sealed interface Op
    * @param weight [V, C]
    */
   record Embed(Value result, Value tokens, WeightRef weight) implements Op {
-    @Override
-    public String kind() {
-      return "embed";
-    }
-
     @Override
     public List<Value> operands() {
       return List.of(tokens);
@@ -78,11 +81,6 @@ public sealed interface Op
    * @param eps added to the mean of the squares
    */
   record RmsNorm(Value result, Value input, WeightRef weight, float eps) implements Op {
-    @Override
-    public String kind() {
-      return "rmsNorm";
-    }
-
     @Override
     public List<Value> operands() {
       return List.of(input);
@@ -108,11 +106,6 @@ public sealed interface Op
   record Linear(String name, Value result, Value input, WeightRef weight, @Nullable WeightRef bias)
       implements Op {
     @Override
-    public String kind() {
-      return "linear";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(input);
     }
@@ -133,18 +126,8 @@ public sealed interface Op
    */
   record Slice(Value result, Value input, int begin, int end) implements Op {
     @Override
-    public String kind() {
-      return "slice";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(input);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 
@@ -156,18 +139,8 @@ public sealed interface Op
    */
   record Reshape(Value result, Value input) implements Op {
     @Override
-    public String kind() {
-      return "reshape";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(input);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 
@@ -182,18 +155,8 @@ public sealed interface Op
    */
   record Rope(Value result, Value input, RopeSpec rope, int begin) implements Op {
     @Override
-    public String kind() {
-      return "rope";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(input);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 
@@ -211,18 +174,8 @@ public sealed interface Op
     }
 
     @Override
-    public String kind() {
-      return "storeKv";
-    }
-
-    @Override
     public List<Value> operands() {
       return parts;
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
 
     @Override
@@ -258,11 +211,6 @@ public sealed interface Op
       @Nullable Value selection)
       implements Op {
     @Override
-    public String kind() {
-      return "latentAttention";
-    }
-
-    @Override
     public List<Value> operands() {
       return selection == null ? List.of(query) : List.of(query, selection);
     }
@@ -294,18 +242,8 @@ public sealed interface Op
    */
   record Attention(Value result, Value query, KvSpec.Full cache, float scale) implements Op {
     @Override
-    public String kind() {
-      return "attention";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(query);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
 
     /** Returns the number of query heads H. */
@@ -329,18 +267,8 @@ public sealed interface Op
   record TopKIndex(Value result, Value query, Value headWeights, KvSpec cache, float scale)
       implements Op {
     @Override
-    public String kind() {
-      return "topKIndex";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(query, headWeights);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 
@@ -355,11 +283,6 @@ public sealed interface Op
    */
   record LayerNorm(Value result, Value input, WeightRef weight, WeightRef bias, float eps)
       implements Op {
-    @Override
-    public String kind() {
-      return "layerNorm";
-    }
-
     @Override
     public List<Value> operands() {
       return List.of(input);
@@ -383,11 +306,6 @@ public sealed interface Op
   record Route(
       Value result, Value input, WeightRef weight, @Nullable WeightRef bias, RouterSpec spec)
       implements Op {
-    @Override
-    public String kind() {
-      return "route";
-    }
-
     @Override
     public List<Value> operands() {
       return List.of(input);
@@ -417,11 +335,6 @@ public sealed interface Op
     }
 
     @Override
-    public String kind() {
-      return "moe";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(input, routing);
     }
@@ -442,18 +355,8 @@ public sealed interface Op
    */
   record SwiGlu(Value result, Value gate, Value up, float limit) implements Op {
     @Override
-    public String kind() {
-      return "swiGlu";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(gate, up);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 
@@ -466,18 +369,8 @@ public sealed interface Op
    */
   record Add(Value result, Value a, Value b) implements Op {
     @Override
-    public String kind() {
-      return "add";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(a, b);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 
@@ -490,11 +383,6 @@ public sealed interface Op
    * @param weight [V, C]
    */
   record Logits(String name, Value result, Value input, WeightRef weight) implements Op {
-    @Override
-    public String kind() {
-      return "logits";
-    }
-
     @Override
     public List<Value> operands() {
       return List.of(input);

@@ -19,18 +19,8 @@ public sealed interface StreamOp extends Op {
    */
   record Repeat(Value result, Value input) implements StreamOp {
     @Override
-    public String kind() {
-      return "repeat";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(input);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 
@@ -62,11 +52,6 @@ public sealed interface StreamOp extends Op {
       float hcEps,
       int sinkhornIterations)
       implements StreamOp {
-    @Override
-    public String kind() {
-      return "mixing";
-    }
-
     @Override
     public List<Value> operands() {
       return List.of(streams);
@@ -100,11 +85,6 @@ public sealed interface StreamOp extends Op {
       float hcEps)
       implements StreamOp {
     @Override
-    public String kind() {
-      return "headMixing";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(streams);
     }
@@ -124,18 +104,8 @@ public sealed interface StreamOp extends Op {
    */
   record Collapse(Value result, Value streams, Value mixing) implements StreamOp {
     @Override
-    public String kind() {
-      return "collapse";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(streams, mixing);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 
@@ -150,18 +120,8 @@ public sealed interface StreamOp extends Op {
    */
   record Expand(Value result, Value streams, Value update, Value mixing) implements StreamOp {
     @Override
-    public String kind() {
-      return "expand";
-    }
-
-    @Override
     public List<Value> operands() {
       return List.of(streams, update, mixing);
-    }
-
-    @Override
-    public List<WeightRef> weights() {
-      return List.of();
     }
   }
 }
