@@ -1,7 +1,6 @@
 package dev.fathom.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.fathom.DeepSeekModel;
 import java.io.ByteArrayOutputStream;
@@ -56,7 +55,6 @@ class ReadmeTest {
 
   @Test
   void theReadmesJavaIsTheSourceOfTheseClasses() throws IOException {
-    assumeTrue(Files.exists(README), "there is a README");
     List<String> regions = new ArrayList<>();
     for (String program : PROGRAMS) {
       regions.add(region(program));

@@ -33,7 +33,12 @@ record ErrorReport(ExitCode exitCode, String code, String what, String why, Stri
     return switch (error) {
       case Failure f -> new ErrorReport(f.exitCode(), "", f.what(), f.why(), f.fix());
       case FathomException f ->
-          new ErrorReport(exitCode(f), f.code().id(), f.what(), f.why(), f.fix());
+          new ErrorReport(
+              exitCode(f),
+              f.code().id(),
+              OptionNames.translate(f.what()),
+              OptionNames.translate(f.why()),
+              OptionNames.translate(f.fix()));
       case OutOfMemoryError e ->
           new ErrorReport(
               ExitCode.FAILURE,

@@ -70,7 +70,7 @@ final class InspectCommand implements Command {
     section("program " + compiled.name());
     terminal.out().print(program ? ProgramPrinter.print(compiled) : operations(compiled));
     section("memory");
-    terminal.out().println(memory);
+    terminal.out().println(OptionNames.translate(memory.toString()));
   }
 
   private void section(String title) {

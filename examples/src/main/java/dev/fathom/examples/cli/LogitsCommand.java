@@ -1,7 +1,6 @@
 package dev.fathom.examples.cli;
 
 import dev.fathom.DeepSeekModel;
-import dev.fathom.LoadOptions;
 import dev.fathom.checkpoint.SafetensorsDtype;
 import dev.fathom.checkpoint.SafetensorsWriter;
 import dev.fathom.checkpoint.TensorSpec;
@@ -51,12 +50,6 @@ final class LogitsCommand implements Command {
   @Nullable Path idsFile;
 
   @Option(
-      names = "--chunk",
-      paramLabel = "N",
-      description = "Tokens of a step; the logits do not depend on it.")
-  @Nullable Integer chunk;
-
-  @Option(
       names = "--out",
       paramLabel = "FILE",
       description = "Write float32 logits [T, V] under the key logits to a safetensors file.")
@@ -75,11 +68,7 @@ final class LogitsCommand implements Command {
   public ExitCode run() {
     int[] tokens = tokens();
     checkOut();
-    LoadOptions options = model.loadOptions().maxSequences(1);
-    if (chunk != null) {
-      options = options.prefillChunkTokens(chunk);
-    }
-    try (DeepSeekModel loaded = model.load(terminal, options)) {
+    try (DeepSeekModel loaded = model.load(terminal)) {
       LastRow last = new LastRow(tokens.length, TOP);
       if (out == null) {
         loaded.logits(tokens, loaded.diagnostics().maxLogitsChunk(), last);

@@ -1,12 +1,16 @@
 package dev.fathom.examples.cli;
 
+import dev.fathom.Bytes;
 import dev.fathom.DeepSeekModel;
 import dev.fathom.LoadOptions;
 import dev.fathom.examples.console.BundledSample;
 import dev.fathom.examples.console.Failure;
 import dev.fathom.examples.console.Terminal;
+import dev.fathom.error.Text;
+import dev.fathom.kvcache.KvFormat;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -40,6 +44,37 @@ final class ModelOptions {
       description = "Most tokens of prompt and answer together; default: the model's, up to 8192.")
   int contextTokens;
 
+  @Option(
+      names = "--kv-cache",
+      paramLabel = "FORMAT",
+      description = "How the key-value cache is stored: f32 (default) or bf16, which is half.")
+  @Nullable String kvCache;
+
+  @Option(
+      names = "--sequences",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "How many full contexts the key-value cache holds; default: 1.")
+  int maxSequences = 1;
+
+  @Option(
+      names = "--chunk",
+      paramLabel = "TOKENS",
+      description = "Most tokens of a step; results do not depend on it; default: 256.")
+  @Nullable Integer chunk;
+
+  @Option(
+      names = "--memory",
+      paramLabel = "SIZE",
+      description = "Most memory to take, such as 8GiB; default: what the machine has.")
+  @Nullable String memory;
+
+  @Option(
+      names = "--prompt-format",
+      paramLabel = "NAME",
+      description = "Prompt format where the checkpoint's own is not recognised: deepseek-v3, ...")
+  @Nullable String promptFormat;
+
   /** Returns the folder of the checkpoint. */
   Path path() {
     if (model == null) {
@@ -62,16 +97,40 @@ final class ModelOptions {
    * @throws dev.fathom.error.InvalidRequestException where one is out of its range
    */
   LoadOptions loadOptions() {
-    return LoadOptions.defaults().backend(backend).threads(threads).contextTokens(contextTokens);
+    LoadOptions options =
+        LoadOptions.defaults()
+            .backend(backend)
+            .threads(threads)
+            .contextTokens(contextTokens)
+            .maxSequences(maxSequences)
+            .promptFormat(promptFormat);
+    if (kvCache != null) {
+      options = options.kvCache(kvFormat(kvCache));
+    }
+    if (chunk != null) {
+      options = options.prefillChunkTokens(chunk);
+    }
+    if (memory != null) {
+      options = options.memoryBudget(Bytes.of(ByteSize.parse("--memory", memory)));
+    }
+    return options;
+  }
+
+  private static KvFormat kvFormat(String name) {
+    return switch (name.toLowerCase(Locale.ROOT)) {
+      case "f32" -> KvFormat.F32;
+      case "bf16" -> KvFormat.BF16;
+      default ->
+          throw Failure.usage(
+              "Wrong usage of --kv-cache",
+              "must be f32 or bf16: --kv-cache=" + Text.quote(name),
+              "choose one of them");
+    };
   }
 
   /** Loads the model and shows how it goes. */
   DeepSeekModel load(Terminal terminal) {
-    return load(terminal, loadOptions());
-  }
-
-  /** Loads the model with other options and shows how it goes. */
-  DeepSeekModel load(Terminal terminal, LoadOptions options) {
+    LoadOptions options = loadOptions();
     LoadReport report = new LoadReport(terminal);
     DeepSeekModel loaded;
     try {

@@ -98,7 +98,12 @@ class ChatCommandTest {
     "--seed, 0x7",
     "--threads, -1",
     "--context, -5",
-    "--backend, quantum"
+    "--backend, quantum",
+    "--kv-cache, int3",
+    "--memory, lots",
+    "--sequences, 0",
+    "--chunk, 0",
+    "--prompt-format, llama9"
   })
   void aWrongValueIsRefusedByName(String option, String value) {
     Cli run = Cli.run("chat", option, value, SUM);

@@ -131,6 +131,31 @@ class FirstUseTest {
   }
 
   @Test
+  void aJvmWithoutAnyFlagWorksAndIsToldOnceHowToBeFaster()
+      throws IOException, InterruptedException {
+    Path err = folder.resolve("err");
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                "dev.fathom.examples.Fathom",
+                "chat",
+                "--no-thinking",
+                "What is the capital of Norway?")
+            .redirectError(err.toFile())
+            .start();
+    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+
+    assertThat(process.waitFor()).isZero();
+    assertThat(out).isEqualTo("The capital of Norway is Oslo.\n");
+    assertThat(Files.readString(err))
+        .containsOnlyOnce("the Vector API is not loaded")
+        .containsOnlyOnce("--add-modules=jdk.incubator.vector")
+        .doesNotContain("slow backend");
+  }
+
+  @Test
   void aJvmWithoutTheVectorApiIsToldTheCommandThatItWasStartedWith() {
     assertThat(SlowBackend.advice("", false, "target/fathom.jar chat hi"))
         .contains("several times slower", "fix: ", "./fathom")
