@@ -21,6 +21,8 @@ import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -46,7 +48,8 @@ import org.openjdk.jmh.annotations.Warmup;
 /**
  * Steps through a chain of linears [2048, 2048] of different weights, together larger than any
  * cache, so that the weights come from memory as in a decode step. The counter {@code weightMb}
- * gives megabytes (10^6) of weights a second.
+ * gives megabytes (10^6) of weights a second; divided by {@code callerCpuMs} it gives gigabytes a
+ * second of processor time, which means something for one thread.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.Throughput)
@@ -78,6 +81,7 @@ public class LinearBenchmark {
   @Param({"1", "2"})
   public int threads = 1;
 
+  private final ThreadMXBean cpuTime = ManagementFactory.getThreadMXBean();
   private final Arena arena = Arena.ofShared();
   private Backend running;
   private Executable executable;
@@ -85,12 +89,15 @@ public class LinearBenchmark {
   private SamplingRows rows;
   private long weightBytes;
 
-  /** Megabytes of weights that were streamed. */
+  /** What a step used. */
   @State(Scope.Thread)
   @AuxCounters(AuxCounters.Type.OPERATIONS)
   public static class Counters {
     /** Megabytes, 10^6. */
     public double weightMb;
+
+    /** Milliseconds of processor time of the calling thread: says more on a busy machine. */
+    public double callerCpuMs;
   }
 
   @Setup(Level.Trial)
@@ -169,8 +176,10 @@ public class LinearBenchmark {
   /** Runs one step. */
   @Benchmark
   public int step(Counters counters) {
-    counters.weightMb += weightBytes / 1e6;
+    long before = cpuTime.getCurrentThreadCpuTime();
     executable.submit(batch, rows, TAKE_ZERO).await();
+    counters.callerCpuMs += (cpuTime.getCurrentThreadCpuTime() - before) / 1e6;
+    counters.weightMb += weightBytes / 1e6;
     return tokens;
   }
 
