@@ -49,7 +49,7 @@ record ModelText(
       encoder = PromptEncoders.named(family, tokenizer);
     } else {
       try {
-        encoder = recognised(config, tokenizer);
+        encoder = recognised(checkpoint, config, tokenizer);
       } catch (TextException e) {
         why = e;
       }
@@ -59,8 +59,14 @@ record ModelText(
         tokenizer, encoder, why, begin, ends(checkpoint, defaults, config, tokenizer));
   }
 
-  private static PromptEncoder recognised(TokenizerConfig config, Tokenizer tokenizer) {
+  private static PromptEncoder recognised(
+      Checkpoint checkpoint, TokenizerConfig config, Tokenizer tokenizer) {
     String template = config.chatTemplate();
+    String modelType = checkpoint.config().modelType();
+    if (template == null && PromptEncoders.isTemplateless(modelType)) {
+      boolean hasDraftBlocks = checkpoint.config().has("dspark_block_size");
+      return PromptEncoders.forModelType(modelType, hasDraftBlocks, tokenizer);
+    }
     if (template == null) {
       throw new TextException(
           ErrorCode.PROMPT_FAMILY_UNKNOWN,

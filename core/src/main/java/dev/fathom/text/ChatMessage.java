@@ -49,9 +49,70 @@ public sealed interface ChatMessage {
    * What a tool answered.
    *
    * @param content the result, often JSON
-   * @param toolCallId the call it answers, null if unknown; results stay in the order given
+   * @param toolCallId the call it answers, null if unknown; V4 orders results by it, other families
+   *     keep the order given
    */
   record ToolMessage(String content, @Nullable String toolCallId) implements ChatMessage {}
+
+  /** What only V3.2 and V4 have a form for; every other family refuses it. */
+  sealed interface ExtendedMessage extends ChatMessage {}
+
+  /**
+   * A question with instructions of the developer, which takes the place of a user's message.
+   *
+   * @param content the text, not empty
+   * @param tools tools that this message offers, often empty
+   * @param responseFormatJson JSON schema that the answer must follow, null for none
+   */
+  record DeveloperMessage(
+      String content, List<ToolDefinition> tools, @Nullable String responseFormatJson)
+      implements ExtendedMessage {
+
+    /** Copies the list. */
+    public DeveloperMessage {
+      tools = List.copyOf(tools);
+    }
+  }
+
+  /**
+   * A reminder in front of the newest message or behind it: V4 only.
+   *
+   * @param content the text, such as today's date
+   */
+  record ReminderMessage(String content) implements ExtendedMessage {}
+
+  /**
+   * Asks for a task other than an answer to the message in front of it: V4 only.
+   *
+   * @param task which one
+   */
+  record TaskMessage(Task task) implements ExtendedMessage {}
+
+  /** The short tasks that V4 was trained on, each with a control token of its own. */
+  enum Task {
+    /** What to do next; the only one that follows the generation prompt. */
+    ACTION("<｜action｜>"),
+    /** Search queries. */
+    QUERY("<｜query｜>"),
+    /** How authoritative sources have to be. */
+    AUTHORITY("<｜authority｜>"),
+    /** The field of knowledge. */
+    DOMAIN("<｜domain｜>"),
+    /** A title of the conversation, asked for behind an answer. */
+    TITLE("<｜title｜>"),
+    /** Whether to read a page. */
+    READ_URL("<｜read_url｜>");
+
+    private final String token;
+
+    Task(String token) {
+      this.token = token;
+    }
+
+    String token() {
+      return token;
+    }
+  }
 
   /** Returns a system message. */
   static SystemMessage system(String content) {

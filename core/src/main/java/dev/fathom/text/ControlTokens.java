@@ -25,6 +25,13 @@ final class ControlTokens {
   static final String OUTPUT_BEGIN = "<｜tool▁output▁begin｜>";
   static final String OUTPUT_END = "<｜tool▁output▁end｜>";
 
+  static final String DSML = "｜DSML｜";
+  static final String REMINDER = "<｜latest_reminder｜>";
+  static final String END_OF_TURN = "<|EOT|>";
+  static final String FIM_BEGIN = "<｜fim▁begin｜>";
+  static final String FIM_HOLE = "<｜fim▁hole｜>";
+  static final String FIM_END = "<｜fim▁end｜>";
+
   private ControlTokens() {}
 
   /**

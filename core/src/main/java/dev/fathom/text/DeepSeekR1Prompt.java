@@ -2,13 +2,8 @@ package dev.fathom.text;
 
 import static dev.fathom.text.ControlTokens.ASSISTANT;
 import static dev.fathom.text.ControlTokens.BEGIN;
-import static dev.fathom.text.ControlTokens.CALLS_BEGIN;
-import static dev.fathom.text.ControlTokens.CALL_BEGIN;
 import static dev.fathom.text.ControlTokens.END;
 import static dev.fathom.text.ControlTokens.END_THINK;
-import static dev.fathom.text.ControlTokens.OUTPUTS_BEGIN;
-import static dev.fathom.text.ControlTokens.OUTPUT_BEGIN;
-import static dev.fathom.text.ControlTokens.SEPARATOR;
 import static dev.fathom.text.ControlTokens.THINK;
 import static dev.fathom.text.ControlTokens.USER;
 
@@ -18,6 +13,10 @@ import static dev.fathom.text.ControlTokens.USER;
  *
  * <p>Earlier answers keep only what follows their last {@code </think>}. {@link
  * PromptOptions#thinking} is ignored.
+ *
+ * <p>The distilled models (R1-Distill-Qwen, R1-Distill-Llama, 0528-Qwen3-8B) bring their own
+ * tokenizers, in which the tokens of turns and reasoning have other ids and those of tools are
+ * missing: calls and results are then written as text, as the published template does.
  */
 public final class DeepSeekR1Prompt implements PromptEncoder {
 
@@ -52,10 +51,7 @@ public final class DeepSeekR1Prompt implements PromptEncoder {
    */
   public DeepSeekR1Prompt(
       Tokenizer tokenizer, OpeningTag openingTag, UnclosedReasoning unclosedReasoning) {
-    ControlTokens.require(
-        tokenizer, "deepseek-r1", BEGIN, END, USER, ASSISTANT, THINK, END_THINK, CALLS_BEGIN);
-    ControlTokens.require(
-        tokenizer, "deepseek-r1", CALL_BEGIN, SEPARATOR, OUTPUTS_BEGIN, OUTPUT_BEGIN);
+    ControlTokens.require(tokenizer, "deepseek-r1", BEGIN, END, USER, ASSISTANT, THINK, END_THINK);
     this.tokenizer = tokenizer;
     this.openingTag = openingTag;
     this.unclosed = unclosedReasoning;
@@ -105,7 +101,8 @@ public final class DeepSeekR1Prompt implements PromptEncoder {
   }
 
   private void write(Conversation conversation, PromptOptions options, PromptWriter out) {
-    V3Turns.writeSystem(conversation, out);
+    PromptParts.requireCommon(conversation, family());
+    V3Turns.writeSystem(PromptParts.joinedSystem(conversation), conversation.tools(), out);
     boolean inOutputs =
         V3Turns.write(conversation, text -> PromptParts.afterLast(text, END_THINK), out);
     if (options.generationPrompt() && !inOutputs) {

@@ -94,12 +94,14 @@ public final class DeepSeekV31Prompt implements PromptEncoder {
   }
 
   private static void write(Conversation conversation, PromptOptions options, PromptWriter out) {
+    PromptParts.requireCommon(conversation, "deepseek-v3.1");
     writeSystem(conversation, out);
     boolean afterUser = false;
     boolean afterResult = false;
     for (ChatMessage message : conversation.messages()) {
       switch (message) {
         case SystemMessage ignored -> {}
+        case ChatMessage.ExtendedMessage ignored -> {}
         case UserMessage user -> {
           out.control(USER).text(user.content());
           afterUser = true;

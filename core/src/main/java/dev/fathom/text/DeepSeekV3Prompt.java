@@ -19,8 +19,9 @@ import static dev.fathom.text.ControlTokens.USER;
  *
  * <p>{@code BEGIN system USER text ASSISTANT answer END ...}; calls are fenced ({@link
  * ToolCallSyntax#FENCED}), results follow in one block, and the answer to results has no {@code
- * ASSISTANT}. The published template has no form for tool definitions: the layout here is the one
- * of the V2.5 model card with each function on one line.
+ * ASSISTANT}. Of several system messages V2.5 takes the last, V3 all. The published template has no
+ * form for tool definitions: the layout here is the one of the V2.5 model card with each function
+ * on one line.
  */
 public final class DeepSeekV3Prompt implements PromptEncoder {
 
@@ -28,6 +29,8 @@ public final class DeepSeekV3Prompt implements PromptEncoder {
   public enum Revision {
     /** The grammar as it was trained on: every round of calls is opened, closed and ended. */
     CORRECTED,
+    /** As {@link #CORRECTED}, with the last system message only: V2.5. */
+    V25,
     /**
      * What the template published with V3 renders, byte for byte: a single call is not closed,
      * later rounds are not opened, tools are not described, text beside calls is dropped.
@@ -55,7 +58,11 @@ public final class DeepSeekV3Prompt implements PromptEncoder {
 
   @Override
   public String family() {
-    return revision == Revision.CORRECTED ? "deepseek-v3" : "deepseek-v3-original";
+    return switch (revision) {
+      case CORRECTED -> "deepseek-v3";
+      case V25 -> "deepseek-v2.5";
+      case ORIGINAL -> "deepseek-v3-original";
+    };
   }
 
   @Override
@@ -88,11 +95,15 @@ public final class DeepSeekV3Prompt implements PromptEncoder {
   }
 
   private void write(Conversation conversation, PromptOptions options, PromptWriter out) {
+    PromptParts.requireCommon(conversation, family());
     boolean inOutputs;
     if (revision == Revision.ORIGINAL) {
       inOutputs = new V3OriginalTurns(out).write(conversation);
     } else {
-      V3Turns.writeSystem(conversation, out);
+      boolean all = revision == Revision.CORRECTED;
+      String system =
+          all ? PromptParts.joinedSystem(conversation) : PromptParts.lastSystem(conversation);
+      V3Turns.writeSystem(system, conversation.tools(), out);
       inOutputs = V3Turns.write(conversation, text -> text, out);
     }
     if (options.generationPrompt() && !inOutputs) {

@@ -1,7 +1,5 @@
 package dev.fathom.text;
 
-import static dev.fathom.text.ControlTokens.CALLS_BEGIN;
-import static dev.fathom.text.ControlTokens.END_THINK;
 import static dev.fathom.text.ControlTokens.THINK;
 
 import dev.fathom.text.OutputEvent.Content;
@@ -59,15 +57,16 @@ public final class OutputParser {
   private int newlinesToSkip;
 
   OutputParser(Tokenizer tokenizer, OutputGrammar grammar, Start start) {
+    this(tokenizer, grammar, start, tokenizer.tokenId(ControlTokens.END));
+  }
+
+  OutputParser(Tokenizer tokenizer, OutputGrammar grammar, Start start, int endId) {
     this.grammar = grammar;
     this.decoder = new TokenDecoder(tokenizer);
-    this.endId = tokenizer.tokenId(ControlTokens.END);
-    this.calls = new CallBlock(grammar.calls());
-    this.contentMarks = grammar.thinkTags() ? List.of(THINK, CALLS_BEGIN) : List.of(CALLS_BEGIN);
-    this.reasoningMarks =
-        grammar.newlinesAroundTags()
-            ? List.of("\n" + END_THINK, END_THINK, CALLS_BEGIN)
-            : List.of(END_THINK, CALLS_BEGIN);
+    this.endId = endId;
+    this.calls = grammar.calls().get();
+    this.contentMarks = grammar.contentMarks();
+    this.reasoningMarks = grammar.reasoningMarks();
     this.state = start == Start.CONTENT ? State.CONTENT : State.REASONING;
     this.deciding = start == Start.UNDECIDED;
     this.fresh = start != Start.CONTENT;
@@ -138,12 +137,12 @@ public final class OutputParser {
   }
 
   private void enter(String mark) {
-    if (mark.equals(CALLS_BEGIN)) {
+    if (grammar.openings().contains(mark)) {
       if (state == State.REASONING) {
         decide(false);
       }
       state = State.CALLS;
-      calls.begin();
+      calls.begin(mark);
     } else if (mark.equals(THINK)) {
       state = State.REASONING;
       newlinesToSkip = grammar.newlinesAroundTags() ? 1 : 0;

@@ -10,7 +10,14 @@ package dev.fathom.text;
  * for several threads.
  */
 public sealed interface PromptEncoder
-    permits DeepSeekV3Prompt, DeepSeekR1Prompt, DeepSeekV31Prompt, SamplePrompt {
+    permits DeepSeekV2Prompt,
+        DeepSeekCoderPrompt,
+        DeepSeekV3Prompt,
+        DeepSeekR1Prompt,
+        DeepSeekV31Prompt,
+        DeepSeekV32Prompt,
+        DeepSeekV4Prompt,
+        SamplePrompt {
 
   /** Returns the family by the name that {@link PromptEncoders#named} knows. */
   String family();

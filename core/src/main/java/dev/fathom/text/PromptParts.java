@@ -9,6 +9,7 @@ import dev.fathom.json.JsonLimits;
 import dev.fathom.json.JsonObject;
 import dev.fathom.json.JsonValue;
 import dev.fathom.json.JsonWriter;
+import java.util.ArrayList;
 import java.util.List;
 
 /** What several prompt families share. */
@@ -26,6 +27,99 @@ final class PromptParts {
       }
     }
     return out.toString();
+  }
+
+  /** Returns the last system message, empty without one. */
+  static String lastSystem(Conversation conversation) {
+    String last = "";
+    for (ChatMessage message : conversation.messages()) {
+      last = message instanceof ChatMessage.SystemMessage system ? system.content() : last;
+    }
+    return last;
+  }
+
+  /**
+   * Refuses what only V3.2 and V4 have a form for.
+   *
+   * @throws TextException (3005) naming it
+   */
+  static void requireCommon(Conversation conversation, String family) {
+    if (conversation.responseFormatJson() != null) {
+      throw noForm("a response format", family);
+    }
+    for (ChatMessage message : conversation.messages()) {
+      if (message instanceof ChatMessage.ExtendedMessage) {
+        throw noForm(message.getClass().getSimpleName(), family);
+      }
+    }
+  }
+
+  /**
+   * Refuses tools, calls and results.
+   *
+   * @throws TextException (3005) naming the first of them
+   */
+  static void requireNoTools(Conversation conversation, String family) {
+    if (!conversation.tools().isEmpty()) {
+      throw noForm("tools", family);
+    }
+    for (ChatMessage message : conversation.messages()) {
+      if (message instanceof ChatMessage.ToolMessage) {
+        throw noForm("a tool's result", family);
+      }
+      if (message instanceof ChatMessage.AssistantMessage answer && !answer.toolCalls().isEmpty()) {
+        throw noForm("a tool call", family);
+      }
+    }
+  }
+
+  /** Returns the messages; one of the system in front to carry tools and response format. */
+  static List<ChatMessage> withSystemForTools(Conversation conversation) {
+    List<ChatMessage> messages = new ArrayList<>(conversation.messages());
+    boolean needed = !conversation.tools().isEmpty() || conversation.responseFormatJson() != null;
+    if (needed
+        && (messages.isEmpty() || !(messages.getFirst() instanceof ChatMessage.SystemMessage))) {
+      messages.addFirst(ChatMessage.system(""));
+    }
+    return messages;
+  }
+
+  /**
+   * Refuses an empty developer message.
+   *
+   * @throws TextException (3005)
+   */
+  static void requireContent(ChatMessage.DeveloperMessage message) {
+    if (message.content().isEmpty()) {
+      throw invalid("cannot render a developer message", "its content is empty", "give it one");
+    }
+  }
+
+  static TextException noForm(String what, String family) {
+    return invalid(
+        "cannot render " + what,
+        "the prompt family " + family + " has no form for it",
+        "leave it out, or write it into the text of a message");
+  }
+
+  static TextException invalid(String what, String why, String fix) {
+    return new TextException(ErrorCode.CONVERSATION_INVALID, what, why, fix);
+  }
+
+  /**
+   * Returns a response format's schema in Python's JSON style.
+   *
+   * @throws TextException (3005) if it is not JSON
+   */
+  static String responseFormat(String schemaJson) {
+    try {
+      return JsonWriter.python(Json.parse(schemaJson, JsonLimits.DEFAULT));
+    } catch (JsonException e) {
+      throw invalid(
+          "cannot render the response format",
+          "it must be JSON: " + e.rule() + " at byte " + e.offset(),
+          "pass a JSON schema such as {\"type\": \"object\", \"properties\": {}}");
+    }
   }
 
   /** Returns the text behind the last occurrence of {@code mark}, all of it without one. */

@@ -6,7 +6,10 @@ package dev.fathom.text;
  */
 sealed interface PromptWriter {
 
-  /** Writes one of {@link ControlTokens}. */
+  /**
+   * Writes one of {@link ControlTokens}; as text where the tokenizer has no such token, which
+   * encoders allow for tokens that a family's checkpoints do not all have.
+   */
   PromptWriter control(String token);
 
   /** Writes text of messages, tools or the family's scaffolding: never a control token. */
@@ -49,8 +52,12 @@ sealed interface PromptWriter {
 
     @Override
     public PromptWriter control(String token) {
+      int id = tokenizer.tokenId(token);
+      if (!tokenizer.isAdded(id)) {
+        return text(token);
+      }
       flush();
-      ids.add(tokenizer.tokenId(token));
+      ids.add(id);
       return this;
     }
 

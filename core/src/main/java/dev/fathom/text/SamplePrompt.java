@@ -82,11 +82,13 @@ public final class SamplePrompt implements PromptEncoder {
   }
 
   private static void write(Conversation conversation, PromptOptions options, PromptWriter out) {
+    PromptParts.requireCommon(conversation, "sample");
     writeSystem(conversation, out);
     boolean afterResult = false;
     for (ChatMessage message : conversation.messages()) {
       switch (message) {
         case SystemMessage ignored -> {}
+        case ChatMessage.ExtendedMessage ignored -> {}
         case UserMessage user -> {
           out.control(USER).text(user.content());
           afterResult = false;

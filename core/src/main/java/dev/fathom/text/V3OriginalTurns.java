@@ -37,6 +37,7 @@ final class V3OriginalTurns {
     for (ChatMessage message : conversation.messages()) {
       switch (message) {
         case SystemMessage ignored -> {}
+        case ChatMessage.ExtendedMessage ignored -> {}
         case UserMessage user -> {
           inOutputs = false;
           out.control(USER).text(user.content());

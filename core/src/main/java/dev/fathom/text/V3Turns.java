@@ -23,15 +23,14 @@ final class V3Turns {
   private V3Turns() {}
 
   /** Writes the beginning: system text and tools. */
-  static void writeSystem(Conversation conversation, PromptWriter out) {
-    String system = PromptParts.joinedSystem(conversation);
+  static void writeSystem(String system, List<ToolDefinition> tools, PromptWriter out) {
     out.control(BEGIN).text(system);
-    if (conversation.tools().isEmpty()) {
+    if (tools.isEmpty()) {
       return;
     }
     out.text(system.isEmpty() ? "" : "\n\n");
     out.text("## Tools\n\n### Function\n\nYou have the following functions available:\n\n");
-    for (ToolDefinition tool : conversation.tools()) {
+    for (ToolDefinition tool : tools) {
       out.text("- `" + tool.name() + "`:\n```json\n" + PromptParts.function(tool) + "\n```\n");
     }
   }
@@ -51,6 +50,7 @@ final class V3Turns {
       }
       switch (message) {
         case SystemMessage ignored -> {}
+        case ChatMessage.ExtendedMessage ignored -> {}
         case UserMessage user -> {
           out.control(USER).text(user.content());
           inOutputs = false;

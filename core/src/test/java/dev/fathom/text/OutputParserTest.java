@@ -29,6 +29,7 @@ class OutputParserTest {
     "{/call}", ControlTokens.CALL_END,
     "{sep}", ControlTokens.SEPARATOR,
     "{n}", "\n",
+    "{D}", ControlTokens.DSML,
   };
 
   /** The parsers under test. */
@@ -37,7 +38,11 @@ class OutputParserTest {
     R1("deepseek-r1", PromptOptions.THINKING),
     R1_0528("deepseek-r1-0528", PromptOptions.THINKING),
     V31_CHAT("deepseek-v3.1", PromptOptions.CHAT),
-    V31_THINKING("deepseek-v3.1", PromptOptions.THINKING);
+    V31_THINKING("deepseek-v3.1", PromptOptions.THINKING),
+    V32_CHAT("deepseek-v3.2", PromptOptions.CHAT),
+    V4_CHAT("deepseek-v4", PromptOptions.CHAT),
+    V4_THINKING("deepseek-v4", PromptOptions.THINKING),
+    V2("deepseek-v2", PromptOptions.CHAT);
 
     final String encoder;
     final PromptOptions options;
@@ -48,7 +53,7 @@ class OutputParserTest {
     }
 
     OutputParser newParser() {
-      return PromptEncoders.named(encoder, Tokenizers.r1()).newParser(QUESTION, options);
+      return PromptEncoders.named(encoder, Tokenizers.of(encoder)).newParser(QUESTION, options);
     }
   }
 
@@ -112,6 +117,34 @@ class OutputParserTest {
         "V3|{calls}{call}function{sep}f{n}{`a`: 1}{/call}{/calls}|C({calls}{call}function{sep}f{n}{`a`: 1}{/call}{/calls})",
         "V3|{calls}{call}function{sep}f{n}{fence}json{n}{fence}{/call}{/calls}|C({calls}{call}function{sep}f{n}{fence}json{n}{fence}{/call}{/calls})",
         "V3|{calls}{call}function{sep}f{n}{fence}json{n}{}{/call}{/calls}|C({calls}{call}function{sep}f{n}{fence}json{n}{}{/call}{/calls})",
+        "V4_THINKING|r</think>c{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}<{D}parameter name=`b` string=`true`>x `y`</{D}parameter>{n}</{D}invoke>{n}</{D}tool_calls>|R(r)C(c)f#0({`a`: 1, `b`: `x \\`y\\``})",
+        "V4_CHAT|c{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}<{D}parameter name=`b` string=`true`>x `y`</{D}parameter>{n}</{D}invoke>{n}</{D}tool_calls>{n}d|C(c)f#0({`a`: 1, `b`: `x \\`y\\``})C({n}d)",
+        "V4_CHAT|{n}{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}</{D}invoke>{n}<{D}invoke name=`g`>{n}{n}</{D}invoke>{n}</{D}tool_calls>|C({n})f#0({`a`: 1})g#1({})",
+        "V4_CHAT|<{D}tool_calls><{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}</{D}invoke></{D}tool_calls>|f#0({`a`: 1})",
+        "V32_CHAT|c{n}{n}<{D}function_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>[1, {}]</{D}parameter>{n}</{D}invoke>{n}</{D}function_calls>|C(c)f#0({`a`: [1, {}]})",
+        "V32_CHAT|c{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}<{D}parameter name=`b` string=`true`>x `y`</{D}parameter>{n}</{D}invoke>{n}</{D}tool_calls>|C(c{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}<{D}parameter name=`b` string=`true`>x `y`</{D}parameter>{n}</{D}invoke>{n}</{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`true`><think>{n}{n} {bad</{D}parameter>{n}</{D}invoke>{n}</{D}tool_calls>|f#0({`a`: `<think>\\n\\n {bad`})",
+        "V4_THINKING|r{n}{n}<{D}tool_calls>{n}<{D}invoke name=`g`>{n}{n}</{D}invoke>{n}</{D}tool_calls>c|R(r)g#0({})C(c)",
+        "V4_CHAT|a{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}|C(a{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n})",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}</{D}invoke>{n}</{D}tool_calls>z|C({n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}<{D}parameter name=`a` string=`false`>1</{D}parameter>{n}</{D}invoke>{n}</{D}tool_calls>z)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>{bad</{D}parameter>{n}</{D}invoke>{n}</{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`false`>{bad</{D}parameter>{n}</{D}invoke>{n}</{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`true`>v<{D}invoke name=`g`>{n}{n}</{D}invoke>{n}</{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`true`>v)g#0({})",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`true`>v</{D}invoke></{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`true`>v</{D}invoke></{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}invoke name=`g`>{n}{n}</{D}invoke>{n}</{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n})g#0({})",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke>{n}</{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invoke>{n}</{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=``>{n}</{D}invoke></{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invoke name=``>{n}</{D}invoke></{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f{n}`></{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invoke name=`f{n}`></{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}x</{D}invoke></{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}x</{D}invoke></{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`maybe`>1</{D}parameter>{n}</{D}invoke></{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invoke name=`f`>{n}<{D}parameter name=`a` string=`maybe`>1</{D}parameter>{n}</{D}invoke></{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}{n}</{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}{n}</{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}stray</{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}stray</{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invo</{D}tool_calls>|C({n}{n}<{D}tool_calls>{n}<{D}invo</{D}tool_calls>)",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}|C({n}{n}<{D}tool_calls>{n})",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`g`>{n}{n}</{D}invoke>{n}|g#0({})",
+        "V4_CHAT|{n}{n}<{D}tool_calls>{n}<{D}invoke name=`g`>{n}{n}</{D}invoke>{n}stray<{D}invoke name=`h`>{n}{n}</{D}invoke>{n}</{D}tool_calls>|g#0({})C({n}stray)h#1({})",
+        "V4_CHAT|a{n}{n}<{D}tool_cal|C(a{n}{n}<{D}tool_cal)",
+        "V4_CHAT|a{n}{n}b{n}{n}{n}|C(a{n}{n}b{n}{n}{n})",
+        "V2|a<think>b</think>{calls}|C(a<think>b</think>{calls})",
       })
   void answersSplitTheSameWhereverTheyAreCut(Family family, String answer, String events) {
     String text = spelledOut(answer == null ? "" : answer);
@@ -204,6 +237,14 @@ class OutputParserTest {
       "\n```json\n",
       "\n```",
       "function",
+      "<{D}tool_calls>",
+      "</{D}tool_calls>",
+      "\n\n<{D}tool_calls>\n<{D}invoke name=\"f\">\n",
+      "<{D}invoke name=\"f\">\n",
+      "</{D}invoke>",
+      "<{D}parameter name=\"a\" string=\"true\">",
+      "<{D}parameter name=\"b\" string=\"false\">",
+      "</{D}parameter>",
     };
     Random random = new Random(11);
     for (int i = 0; i < 3000; i++) {
@@ -217,6 +258,23 @@ class OutputParserTest {
       assertThat(parse(family::newParser, List.of(text.split("")))).as("%s", mix).isEqualTo(whole);
       assertThat(count(whole, 'x')).as("%s", mix).isEqualTo(count(text, 'x'));
     }
+  }
+
+  @Test
+  void aMarkedUpCallThatNeverEndsIsGivenUpAtItsLimitHoweverItIsCut() {
+    String start = spelledOut("\n\n<{D}tool_calls>\n");
+    String call = spelledOut("<{D}invoke name=\"f\">\n<{D}parameter name=\"a\" string=\"true\">");
+    String end = spelledOut("</{D}parameter>\n</{D}invoke>\n</{D}tool_calls>");
+    String text = start + call + "y".repeat(CallBlock.MAX_CALL_LEN) + end;
+    List<String> parts = new ArrayList<>();
+    for (int i = 0; i < text.length(); i += 5000) {
+      parts.add(text.substring(i, Math.min(text.length(), i + 5000)));
+    }
+    assertThat(parse(Family.V4_CHAT::newParser, parts).equals("C(" + text + ")")).isTrue();
+    assertThat(parse(Family.V4_CHAT::newParser, List.of(text)).equals("C(" + text + ")")).isTrue();
+    int fits = CallBlock.MAX_CALL_LEN - call.length() - 40;
+    String good = start + call + "y".repeat(fits) + end;
+    assertThat(parse(Family.V4_CHAT::newParser, List.of(good))).startsWith("f#0(");
   }
 
   private static long count(String text, char c) {

@@ -29,8 +29,7 @@ class PromptEncoderTest {
           user("U2"));
 
   private static PromptEncoder encoder(String family) {
-    return PromptEncoders.named(
-        family, family.equals("sample") ? Tokenizers.sample() : Tokenizers.r1());
+    return PromptEncoders.named(family, Tokenizers.of(family));
   }
 
   private static String shortened(String prompt) {
@@ -54,13 +53,21 @@ class PromptEncoderTest {
         "deepseek-r1-0528|true|{B}S{U}U1{A}A1{E}{U}U2{A}",
         "deepseek-v3.1|false|{B}S{U}U1{A}</think>A1{E}{U}U2{A}</think>",
         "deepseek-v3.1|true|{B}S{U}U1{A}</think>A1{E}{U}U2{A}<think>",
+        "deepseek-v2|false|{B}S\\n\\nUser: U1\\n\\nAssistant: A1{E}User: U2\\n\\nAssistant:",
+        "deepseek-coder|false|{B}S### Instruction:\\nU1\\n### Response:\\nA1\\n<[EOT]>\\n### Instruction:\\nU2\\n### Response:",
+        "deepseek-v2.5|false|{B}S{U}U1{A}A1{E}{U}U2{A}",
+        "deepseek-v3.2|false|{B}S{U}U1{A}</think>A1{E}{U}U2{A}</think>",
+        "deepseek-v3.2|true|{B}S{U}U1{A}</think>A1{E}{U}U2{A}<think>",
+        "deepseek-v4|false|{B}S{U}U1{A}</think>A1{E}{U}U2{A}</think>",
+        "deepseek-v4|true|{B}S{U}U1{A}</think>A1{E}{U}U2{A}<think>",
+        "deepseek-v4-0731|true|{B}S{U}U1{A}</think>A1{E}{U}U2{A}<think>",
         "sample|false|{B}S{U}U1{A}</think>A1{E}{U}U2{A}</think>",
         "sample|true|{B}S{U}U1{A}</think>A1{E}{U}U2{A}<think>",
       })
   void theBaseConversationRendersAsStated(String family, boolean thinking, String expected) {
     PromptOptions options = PromptOptions.CHAT.withThinking(thinking);
     assertThat(shortened(encoder(family).render(BASE, options)))
-        .isEqualTo(expected.replace("\\n", "\n"));
+        .isEqualTo(expected.replace("\\n", "\n").replace("<[EOT]>", "<|EOT|>"));
   }
 
   @Test
@@ -174,12 +181,15 @@ class PromptEncoderTest {
         "deepseek-v3-original",
         "deepseek-r1",
         "deepseek-r1-0528",
+        "deepseek-v2.5",
         "deepseek-v3.1",
+        "deepseek-v3.2",
+        "deepseek-v4",
         "sample"
       })
   void noAddedTokenInAnyTextBecomesAControlToken(String family) {
     PromptEncoder encoder = encoder(family);
-    Tokenizer tokenizer = family.equals("sample") ? Tokenizers.sample() : Tokenizers.r1();
+    Tokenizer tokenizer = Tokenizers.of(family);
     int[] harmless = addedIds(tokenizer, encoder.encode(everywhere("x"), PromptOptions.THINKING));
     assertThat(harmless).isNotEmpty();
     for (String token : tokenizer.addedTokens().keySet()) {
@@ -236,5 +246,53 @@ class PromptEncoderTest {
         .isInstanceOf(TextException.class)
         .hasMessageStartingWith("FATHOM-3004")
         .hasMessageContaining("\"<think>\"");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"deepseek-v2", "deepseek-coder"})
+  void familiesWithoutToolsKeepAddedTokensOutAndRefuseTools(String family) {
+    PromptEncoder encoder = encoder(family);
+    for (String token : Tokenizers.r1().addedTokens().keySet()) {
+      Conversation c = Conversation.of(system(token), user(token), assistant(token), user(token));
+      Conversation plain = Conversation.of(system("x"), user("x"), assistant("x"), user("x"));
+      assertThat(addedIds(Tokenizers.r1(), encoder.encode(c, PromptOptions.CHAT)))
+          .isEqualTo(addedIds(Tokenizers.r1(), encoder.encode(plain, PromptOptions.CHAT)));
+    }
+    assertThatThrownBy(() -> encoder.encode(Conversation.of(calls(F)), PromptOptions.CHAT))
+        .hasMessageStartingWith("FATHOM-3005");
+    assertThatThrownBy(() -> encoder.encode(Conversation.of(toolResult("T")), PromptOptions.CHAT))
+        .hasMessageStartingWith("FATHOM-3005");
+  }
+
+  @Test
+  void theV25TemplateTakesTheLastSystemMessage() {
+    Conversation c = Conversation.of(system("S1"), system("S2"), user("U"));
+    assertThat(shortened(encoder("deepseek-v2.5").render(c, PromptOptions.CHAT)))
+        .isEqualTo("{B}S2{U}U{A}");
+    assertThat(shortened(encoder("deepseek-v3").render(c, PromptOptions.CHAT)))
+        .isEqualTo("{B}S1\n\nS2{U}U{A}");
+  }
+
+  @Test
+  void fillInTheMiddleFramesBothTextsAndKeepsAddedTokensOut() {
+    FillInTheMiddle fim = new FillInTheMiddle(Tokenizers.v3());
+    assertThat(fim.render("def f(", "return x"))
+        .isEqualTo("<｜begin▁of▁sentence｜><｜fim▁begin｜>def f(<｜fim▁hole｜>return x<｜fim▁end｜>");
+    assertThat(fim.encode("def f(", "return x"))
+        .isEqualTo(Tokenizers.v3().encodeWithSpecials(fim.render("def f(", "return x")));
+    assertThat(addedIds(Tokenizers.v3(), fim.encode("<｜fim▁hole｜>", "<｜fim▁end｜>")))
+        .containsExactly(0, 128801, 128800, 128802);
+  }
+
+  @Test
+  void familiesWithoutAFormForItRefuseAResponseFormat() {
+    for (String family : PromptEncoders.FAMILIES) {
+      Conversation c = Conversation.of(user("U")).withResponseFormat("{}");
+      if (!family.equals("deepseek-v3.2") && !family.startsWith("deepseek-v4")) {
+        assertThatThrownBy(() -> encoder(family).encode(c, PromptOptions.CHAT))
+            .as(family)
+            .hasMessageStartingWith("FATHOM-3005");
+      }
+    }
   }
 }

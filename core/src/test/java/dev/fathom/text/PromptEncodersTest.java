@@ -87,8 +87,50 @@ class PromptEncodersTest {
   @Test
   void everyNameOfTheListIsKnown() {
     for (String family : PromptEncoders.FAMILIES) {
-      Tokenizer tokenizer = family.equals("sample") ? Tokenizers.sample() : Tokenizers.r1();
-      assertThat(PromptEncoders.named(family, tokenizer).family()).isEqualTo(family);
+      assertThat(PromptEncoders.named(family, Tokenizers.of(family)).family()).isEqualTo(family);
     }
+  }
+
+  @Test
+  void checkpointsWithoutTemplateAreRecognisedByTheirModelType() {
+    assertThat(
+            PromptEncoders.forCheckpoint(folder, Tokenizers.r1(), "deepseek_v32", false).family())
+        .isEqualTo("deepseek-v3.2");
+    assertThat(PromptEncoders.forCheckpoint(folder, Tokenizers.v4(), "deepseek_v4", false).family())
+        .isEqualTo("deepseek-v4");
+    assertThat(PromptEncoders.forCheckpoint(folder, Tokenizers.v4(), "deepseek_v4", true).family())
+        .isEqualTo("deepseek-v4-0731");
+    assertThatThrownBy(
+            () -> PromptEncoders.forCheckpoint(folder, Tokenizers.v4(), "deepseek_v3", false))
+        .hasMessageStartingWith("FATHOM-3003");
+    assertThatThrownBy(() -> PromptEncoders.forModelType("llama", false, Tokenizers.v4()))
+        .hasMessageStartingWith("FATHOM-3003");
+    assertThatThrownBy(() -> PromptEncoders.forModelType("deepseek_v4", false, Tokenizers.r1()))
+        .hasMessageStartingWith("FATHOM-3004");
+  }
+
+  @Test
+  void aTemplateTakesPrecedenceOverTheModelType() throws IOException {
+    Files.writeString(folder.resolve("chat_template.jinja"), TURNS + "</think> is_last_user");
+    assertThat(
+            PromptEncoders.forCheckpoint(folder, Tokenizers.r1(), "deepseek_v32", false).family())
+        .isEqualTo("deepseek-v3.1");
+  }
+
+  @Test
+  void turnsNamedInTextAreRecognised() {
+    String v2 = "{{ 'User: ' + content }}{{ 'Assistant: ' + content + eos }}{{ 'Assistant:' }}";
+    assertThat(PromptEncoders.forTemplate(v2, Tokenizers.v3()).family()).isEqualTo("deepseek-v2");
+    String coder =
+        "{{ 'You are a coder\\n' }}{{ '### Instruction:\\n' }}{{ '### Response:\\n' }}<|EOT|>";
+    PromptEncoder encoder = PromptEncoders.forTemplate(coder, Tokenizers.v3());
+    assertThat(
+            encoder.render(
+                Conversation.of(ChatMessage.user("U"), ChatMessage.assistant("A")),
+                PromptOptions.CHAT))
+        .isEqualTo(
+            "<｜begin▁of▁sentence｜>You are a coder\n### Instruction:\nU\n### Response:\nA\n<|EOT|>\n"
+                + "### Response:");
+    assertThat(Tokenizers.v3().decode(encoder.endId())).isEqualTo("<|EOT|>");
   }
 }

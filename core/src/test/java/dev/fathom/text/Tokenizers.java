@@ -28,6 +28,15 @@ final class Tokenizers {
     static final Tokenizer TOKENIZER = Tokenizer.parse(bytes(SAMPLE));
   }
 
+  private static final class HolderV4 {
+    static final Tokenizer TOKENIZER = Tokenizer.parse(withV4Tokens());
+  }
+
+  /** R1's with the further control tokens of V4 at place holders. */
+  static Tokenizer v4() {
+    return HolderV4.TOKENIZER;
+  }
+
   /** The published tokenizer of DeepSeek V3. */
   static Tokenizer v3() {
     return HolderV3.TOKENIZER;
@@ -60,6 +69,26 @@ final class Tokenizers {
       throw new IllegalStateException("must have two place holders to rename");
     }
     return named.getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static byte[] withV4Tokens() {
+    String json = new String(withThinkTokens(), StandardCharsets.UTF_8);
+    int place = 700;
+    json = json.replace("<｜place▁holder▁no▁" + place++ + "｜>", ControlTokens.DSML);
+    json = json.replace("<｜place▁holder▁no▁" + place++ + "｜>", ControlTokens.REMINDER);
+    for (ChatMessage.Task task : ChatMessage.Task.values()) {
+      json = json.replace("<｜place▁holder▁no▁" + place++ + "｜>", task.token());
+    }
+    return json.getBytes(StandardCharsets.UTF_8);
+  }
+
+  /** The tokenizer on which the tests of a prompt family run. */
+  static Tokenizer of(String family) {
+    return switch (family) {
+      case "sample" -> sample();
+      case "deepseek-v4", "deepseek-v4-0731" -> v4();
+      default -> r1();
+    };
   }
 
   /** A resource of this package, unpacked if it is a gzip file. */
