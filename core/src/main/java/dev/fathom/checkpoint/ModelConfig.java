@@ -71,6 +71,11 @@ public final class ModelConfig {
     return json;
   }
 
+  /** All keys, in the order of the file. */
+  public List<String> keys() {
+    return List.copyOf(json.fields().keySet());
+  }
+
   /** Whether the key is there and not null. */
   public boolean has(String key) {
     return value(key) != null;

@@ -10,14 +10,10 @@ import dev.fathom.error.ErrorCode;
 import dev.fathom.error.ModelConfigException;
 import dev.fathom.error.Text;
 import dev.fathom.program.WeightRef;
-import dev.fathom.quant.BlockScaleLayout;
-import dev.fathom.quant.E8m0;
-import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -27,18 +23,27 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The weights of a checkpoint as an architecture and a backend see them: a tensor, or an FP8 tensor
- * with the scales of its blocks ({@code NAME_scale_inv}, float32 or E8M0).
+ * The weights of a checkpoint as an architecture and a backend see them: a tensor, or a packed
+ * tensor with its scales, zero points and group index.
+ *
+ * <p>Each tensor's name, type and shape say how it is packed, so that modules left unquantized and
+ * mixed checkpoints need no list; {@code quantization_config} confirms it and gives what tensors
+ * cannot say (spec 09, rule 0):
+ *
+ * <ul>
+ *   <li>floats; E4M3 with scales of blocks, rows or all; E2M1 pairs: {@link BlockWeights}
+ *   <li>AWQ and GPTQ, {@code X.qweight}: {@link WordWeights}
+ *   <li>compressed-tensors, {@code X.weight_packed} and I8: {@link CompressedTensors}
+ * </ul>
  *
  * <p>Immutable; nothing is read before {@link #read}.
  */
 public final class CheckpointWeights implements TensorCatalog {
 
-  private static final String SCALES = "_scale_inv";
-  private static final int DEFAULT_BLOCK = 128;
-
   private final Checkpoint checkpoint;
-  private final @Nullable QuantizationConfig quantization;
+  private final BlockWeights blocks;
+  private final WordWeights words;
+  private final CompressedTensors compressed;
 
   /**
    * Looks at a checkpoint.
@@ -47,125 +52,106 @@ public final class CheckpointWeights implements TensorCatalog {
    */
   public CheckpointWeights(Checkpoint checkpoint) {
     this.checkpoint = checkpoint;
-    this.quantization = checkpoint.config().quantization();
-    if (quantization != null) {
-      quantization.requireKnown(List.of(QuantizationConfig.FP8));
-    }
+    QuantizationConfig config = checkpoint.config().quantization();
+    QuantizationRules rules = new QuantizationRules(config);
+    this.blocks = new BlockWeights(config);
+    this.words = new WordWeights(rules);
+    this.compressed = new CompressedTensors(rules);
   }
 
+  /**
+   * Looks a weight up by the architecture's name, {@code X.weight}, whatever the names of the
+   * tensors that it is packed in.
+   *
+   * @throws ModelConfigException if its tensors do not belong together or cannot be read
+   */
   @Override
   public @Nullable Stored find(String name, List<Integer> expected, WeightRole role) {
+    StoredWeight weight = lookUp(name, expected);
+    return weight == null ? null : new Stored(weight.shape(), weight.format());
+  }
+
+  private @Nullable StoredWeight lookUp(String name, List<Integer> expected) {
+    Companions near = Companions.of(checkpoint, name);
     TensorInfo tensor = checkpoint.find(name);
+    tensor = tensor == null ? near.find("qweight") : tensor;
+    tensor = tensor == null ? near.find("weight_packed") : tensor;
     if (tensor == null) {
       return null;
     }
-    List<Long> shape = Arrays.stream(tensor.shape()).boxed().toList();
-    return new Stored(shape, format(tensor));
+    try {
+      return stored(name, tensor, near, expected);
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      throw StoredWeight.mismatch(tensor, String.valueOf(e.getMessage()));
+    }
   }
 
-  private WeightFormat format(TensorInfo tensor) {
+  private StoredWeight stored(
+      String name, TensorInfo tensor, Companions near, List<Integer> expected) {
+    if (!tensor.name().equals(name)) {
+      return tensor.name().endsWith("qweight")
+          ? words.of(tensor, near)
+          : compressed.packed(tensor, near, expected);
+    }
     return switch (tensor.dtype()) {
-      case F32 -> WeightFormat.F32;
-      case F16 -> WeightFormat.F16;
-      case BF16 -> WeightFormat.BF16;
-      case F8_E4M3 -> {
-        checkScales(tensor, scales(tensor));
-        yield WeightFormat.FP8_E4M3;
-      }
+      case F32, F16, BF16 -> PlainWeights.floats(tensor);
+      case I32, I64 -> PlainWeights.table(tensor);
+      case F8_E4M3 -> blocks.fp8(tensor, near);
+      case I8 ->
+          BlockWeights.isMxfp4(near)
+              ? BlockWeights.mxfp4(tensor, near.require("scale", "I8 holds pairs of E2M1"))
+              : compressed.bytes(tensor, near);
       default ->
-          throw mismatch(
-              tensor, "expected F32, F16, BF16 or F8_E4M3, got " + tensor.dtype(), "convert it");
+          throw StoredWeight.mismatch(
+              tensor,
+              "expected F32, F16, BF16, F8_E4M3, I8, I32 or I64, got "
+                  + tensor.dtype()
+                  + (tensor.dtype() == SafetensorsDtype.U8 ? " (NVFP4 is not supported)" : ""));
     };
   }
 
-  private TensorInfo scales(TensorInfo tensor) {
-    TensorInfo scales = checkpoint.find(tensor.name() + SCALES);
-    if (scales == null) {
+  private StoredWeight stored(WeightRef weight) {
+    StoredWeight stored = lookUp(weight.name(), weight.shape());
+    if (stored == null) {
       throw new ModelConfigException(
           ErrorCode.TENSOR_MISSING,
-          "The checkpoint lacks the tensor " + Text.quote(tensor.name() + SCALES),
-          "a tensor of type F8_E4M3 needs the scales of its blocks",
-          "fetch the missing shard, or use a checkpoint with block scales");
+          "The checkpoint lacks the tensor " + Text.quote(weight.name()),
+          "the program needs it",
+          "use config.json and weights of the same revision of the model");
     }
-    return scales;
+    return stored;
   }
 
-  private void checkScales(TensorInfo tensor, TensorInfo scales) {
-    boolean known =
-        scales.dtype() == SafetensorsDtype.F32 || scales.dtype() == SafetensorsDtype.F8_E8M0;
-    if (!known) {
-      throw mismatch(scales, "expected F32 or F8_E8M0, got " + scales.dtype(), "convert it");
-    }
-    if (tensor.rank() != 2) {
-      throw mismatch(tensor, "expected a matrix, got rank " + tensor.rank(), "convert it");
-    }
-    BlockScaleLayout layout = layout(tensor);
-    if (!scales.hasShape(layout.scaleRows(), layout.scaleCols())) {
-      throw mismatch(
-          scales,
-          "expected ["
-              + layout.scaleRows()
-              + ", "
-              + layout.scaleCols()
-              + "] for blocks of "
-              + layout.blockRows()
-              + " x "
-              + layout.blockCols()
-              + ", got "
-              + Arrays.toString(scales.shape()),
-          "use the config.json that belongs to these weights");
-    }
-  }
-
-  private BlockScaleLayout layout(TensorInfo tensor) {
-    QuantizationConfig blocks = quantization;
-    boolean given = blocks != null && blocks.hasBlocks();
-    return new BlockScaleLayout(
-        Math.toIntExact(tensor.dim(0)),
-        Math.toIntExact(tensor.dim(1)),
-        blocks != null && given ? blocks.blockRows() : DEFAULT_BLOCK,
-        blocks != null && given ? blocks.blockCols() : DEFAULT_BLOCK);
-  }
-
-  private static ModelConfigException mismatch(TensorInfo tensor, String why, String fix) {
-    return new ModelConfigException(
-        ErrorCode.TENSOR_MISMATCH,
-        "The tensor " + Text.quote(tensor.name()) + " cannot be used",
-        why,
-        fix);
-  }
-
-  /** Returns the bytes that a weight has in memory: elements, and scales as float32. */
+  /**
+   * Returns the bytes that a weight has in memory, with scales, zero points and group index; at
+   * most: zero points that turn out to be symmetric are dropped.
+   */
   public long bytes(WeightRef weight) {
-    TensorInfo tensor = checkpoint.tensor(weight.name());
-    return tensor.byteLength()
-        + (weight.format() == WeightFormat.FP8_E4M3 ? layout(tensor).scaleBytes() : 0);
+    return stored(weight).bytes();
   }
 
   /** Returns the bytes of a weight in its files. */
   public long storedBytes(WeightRef weight) {
-    TensorInfo tensor = checkpoint.tensor(weight.name());
-    boolean scaled = weight.format() == WeightFormat.FP8_E4M3;
-    return tensor.byteLength() + (scaled ? scales(tensor).byteLength() : 0);
+    return stored(weight).storedBytes();
   }
 
   /** Returns the number of files that hold the weights. */
   public int numFiles(List<WeightRef> weights) {
     Set<Path> files = new HashSet<>();
-    weights.forEach(weight -> files.add(checkpoint.tensor(weight.name()).file()));
+    weights.forEach(weight -> stored(weight).tensors().forEach(t -> files.add(t.file())));
     return files.size();
   }
 
   /** Returns the weights in the order of the files and of their bytes: the fastest to read. */
   public List<WeightRef> inFileOrder(List<WeightRef> weights) {
-    List<String> order = List.copyOf(checkpoint.tensors().keySet());
     Map<String, Integer> rank = new HashMap<>();
-    for (int i = 0; i < order.size(); i++) {
-      rank.put(order.get(i), i);
+    checkpoint.tensors().keySet().forEach(name -> rank.put(name, rank.size()));
+    Map<WeightRef, Integer> places = new HashMap<>();
+    for (WeightRef weight : weights) {
+      String first = stored(weight).tensors().getFirst().name();
+      places.put(weight, rank.getOrDefault(first, Integer.MAX_VALUE));
     }
-    return weights.stream()
-        .sorted(Comparator.comparingInt(w -> rank.getOrDefault(w.name(), Integer.MAX_VALUE)))
-        .toList();
+    return weights.stream().sorted(Comparator.comparing(places::get)).toList();
   }
 
   /** Where the bytes of a tensor come from. */
@@ -177,25 +163,19 @@ public final class CheckpointWeights implements TensorCatalog {
   }
 
   /**
-   * Reads a weight.
+   * Reads a weight. Words of AWQ, GPTQ and compressed-tensors become row-major; their tensors are
+   * in memory only meanwhile.
    *
    * @param arena owns what is allocated
    * @throws dev.fathom.error.CheckpointException if the bytes cannot be read
+   * @throws ModelConfigException if they are not what the format allows
    */
   public WeightMatrix read(WeightRef weight, Segments segments, Arena arena) {
-    TensorInfo tensor = checkpoint.tensor(weight.name());
-    MemorySegment data = segments.of(tensor, arena);
-    if (weight.format() != WeightFormat.FP8_E4M3) {
-      return WeightMatrix.dense(weight.format(), weight.rows(), weight.cols(), data);
+    StoredWeight stored = stored(weight);
+    try {
+      return stored.recipe().read(new StoredWeight.Source(segments, arena));
+    } catch (IllegalArgumentException e) {
+      throw StoredWeight.mismatch(stored.tensors().getFirst(), String.valueOf(e.getMessage()));
     }
-    BlockScaleLayout layout = layout(tensor);
-    TensorInfo scaleTensor = scales(tensor);
-    MemorySegment scales = segments.of(scaleTensor, arena);
-    if (scaleTensor.dtype() == SafetensorsDtype.F8_E8M0) {
-      MemorySegment floats = arena.allocate(layout.scaleBytes(), Float.BYTES);
-      E8m0.decode(scales, floats);
-      scales = floats;
-    }
-    return WeightMatrix.blockFp8(layout, data, scales);
   }
 }
