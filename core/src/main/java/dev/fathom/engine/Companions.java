@@ -56,16 +56,14 @@ record Companions(Checkpoint checkpoint, String stem) {
   /** Checks the type of a tensor. */
   static TensorInfo typed(TensorInfo tensor, List<SafetensorsDtype> dtypes) {
     if (!dtypes.contains(tensor.dtype())) {
-      throw StoredWeight.mismatch(
-          tensor, "expected one of " + dtypes + ", got " + tensor.dtype());
+      throw StoredWeight.mismatch(tensor, "expected one of " + dtypes + ", got " + tensor.dtype());
     }
     return tensor;
   }
 
   /** Checks the dimensions of a tensor. */
   static void shaped(TensorInfo tensor, List<Integer> shape) {
-    if (!Arrays.equals(
-        tensor.shape(), shape.stream().mapToLong(Integer::longValue).toArray())) {
+    if (!Arrays.equals(tensor.shape(), shape.stream().mapToLong(Integer::longValue).toArray())) {
       throw StoredWeight.mismatch(
           tensor, "expected " + shape + ", got " + Arrays.toString(tensor.shape()));
     }

@@ -56,8 +56,7 @@ final class CompressedTensors {
     TensorInfo index = optional(near, "weight_g_idx", tensors);
     TensorInfo shape = optional(near, "weight_shape", tensors);
     if (zeros != null) {
-      Companions.shaped(
-          Companions.typed(zeros, List.of(SafetensorsDtype.I32)), layout.zeroShape());
+      Companions.shaped(Companions.typed(zeros, List.of(SafetensorsDtype.I32)), layout.zeroShape());
     }
     if (index != null) {
       Companions.shaped(Companions.typed(index, INTEGERS.subList(1, 2)), List.of(cols));
@@ -117,8 +116,7 @@ final class CompressedTensors {
     List<TensorInfo> tensors = new ArrayList<>(List.of(tensor, scales));
     TensorInfo zeros = optional(near, "weight_zero_point", tensors);
     if (zeros != null) {
-      Companions.shaped(
-          Companions.typed(zeros, List.of(SafetensorsDtype.I8)), layout.zeroShape());
+      Companions.shaped(Companions.typed(zeros, List.of(SafetensorsDtype.I8)), layout.zeroShape());
     }
     long bytes = layout.weightBytes() + layout.scaleBytes();
     return new StoredWeight(
@@ -155,7 +153,11 @@ final class CompressedTensors {
     if (scales.rank() != 2 || scales.dim(0) != rows) {
       throw StoredWeight.mismatch(
           scales,
-          "expected [1], [" + rows + ", 1] or [" + rows + ", groups], got "
+          "expected [1], ["
+              + rows
+              + ", 1] or ["
+              + rows
+              + ", groups], got "
               + PlainWeights.shape(scales));
     }
     return rules.groupSize(scales, cols, Math.toIntExact(scales.dim(1)));

@@ -63,9 +63,7 @@ final class QuantizationRules {
 
   private void gptq(ModelConfig section) {
     known(
-        "checkpoint_format",
-        section.stringAt("checkpoint_format", GPTQ),
-        List.of(GPTQ, "gptq_v2"));
+        "checkpoint_format", section.stringAt("checkpoint_format", GPTQ), List.of(GPTQ, "gptq_v2"));
     known(
         "is_marlin_format",
         Boolean.toString(section.booleanAt("is_marlin_format", false)),
@@ -104,8 +102,7 @@ final class QuantizationRules {
       known("format", group.stringAt("format"), COMPRESSED_FORMATS);
     }
     if (group.isObject("weights")) {
-      groupSizes.add(
-          group.objectAt("weights").intAt("group_size", -1, Integer.MAX_VALUE, -1));
+      groupSizes.add(group.objectAt("weights").intAt("group_size", -1, Integer.MAX_VALUE, -1));
     }
   }
 

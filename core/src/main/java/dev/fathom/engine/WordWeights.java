@@ -61,8 +61,7 @@ final class WordWeights {
         layout,
         List.of(words, zeros, scales),
         false,
-        source ->
-            WeightMatrix.awq(layout, source.of(words), source.of(zeros), source.of(scales)));
+        source -> WeightMatrix.awq(layout, source.of(words), source.of(zeros), source.of(scales)));
   }
 
   private StoredWeight gptq(
@@ -101,7 +100,11 @@ final class WordWeights {
       throw new ModelConfigException(
           ErrorCode.QUANTIZATION_UNSUPPORTED,
           "The tensor " + Text.quote(zeros.name()) + " cannot be read",
-          "expected zero points of 4 or 8 bits for " + rows + " rows, got " + zeros.dim(1) + " words",
+          "expected zero points of 4 or 8 bits for "
+              + rows
+              + " rows, got "
+              + zeros.dim(1)
+              + " words",
           "use a checkpoint with 4 or 8 bits");
     }
     return (int) bits;

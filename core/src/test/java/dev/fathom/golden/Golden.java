@@ -6,6 +6,7 @@ import dev.fathom.json.JsonLimits;
 import dev.fathom.json.JsonNumber;
 import dev.fathom.json.JsonObject;
 import dev.fathom.json.JsonValue;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -19,9 +20,9 @@ import java.util.Map;
  * @param model the model
  * @param tokens T token ids
  * @param logits [V] by position, all positions or some
- * @param argmax the most probable next token of every position
+ * @param argmax the most probable next token of every position, or none
  * @param hidden [T, C] after the embedding, after each layer and last after the final norm; or none
- * @param greedy tokens that follow
+ * @param greedy tokens that follow, or none
  */
 record Golden(
     String name,
@@ -74,6 +75,19 @@ record Golden(
         ints(golden.get("argmax")),
         List.of(),
         ints(golden.get("greedy")));
+  }
+
+  /** A golden that knows the logits of the last token of some prefixes, and nothing else. */
+  static Golden prefixes(TestModel model, Path json) {
+    JsonObject golden = (JsonObject) Json.parse(TestModel.read(json), JsonLimits.DEFAULT);
+    Map<Integer, float[]> logits = new LinkedHashMap<>();
+    for (JsonValue value : ((JsonArray) golden.get("cases")).values()) {
+      JsonObject prefix = (JsonObject) value;
+      int len = Math.toIntExact(((JsonNumber) prefix.get("n_tokens")).longValueExact());
+      logits.put(len - 1, floats(prefix.get("main_logits")));
+    }
+    int[] tokens = ints(golden.get("input_ids"));
+    return new Golden("v4_mtp", model, tokens, logits, new int[0], List.of(), new int[0]);
   }
 
   static Golden transformers(String name, TestModel model, byte[] file) {

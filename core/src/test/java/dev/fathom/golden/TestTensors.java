@@ -101,6 +101,11 @@ public final class TestTensors {
     return out;
   }
 
+  /** Returns all tensors by name, in the order of the file. */
+  Map<String, Tensor> all() {
+    return byName;
+  }
+
   /** Returns a tensor or null. */
   @Nullable Tensor find(String name) {
     return byName.get(name);
