@@ -5,6 +5,8 @@ import dev.fathom.arch.Compatibility;
 import dev.fathom.arch.TensorCatalog;
 import dev.fathom.backend.WeightSource;
 import dev.fathom.checkpoint.Checkpoint;
+import dev.fathom.checkpoint.CheckpointReader;
+import dev.fathom.checkpoint.MappedCheckpoint;
 import dev.fathom.checkpoint.SafetensorsDtype;
 import dev.fathom.checkpoint.ShardedWriter;
 import dev.fathom.checkpoint.TensorSpec;
@@ -21,7 +23,6 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -140,24 +141,32 @@ final class PackedCheckpoint {
    */
   record Loaded(Program program, WeightSource weights) {
 
-    /** Loads a checkpoint as users do. */
+    /** Loads a checkpoint as users do: copies its tensors. */
     static Loaded of(Checkpoint checkpoint, CheckpointWeights catalog) {
+      try (CheckpointReader reader = checkpoint.reader(bytes -> {})) {
+        return of(
+            checkpoint,
+            catalog,
+            (tensor, arena) -> {
+              MemorySegment target = arena.allocate(tensor.byteLength());
+              reader.read(tensor, target);
+              return target;
+            });
+      }
+    }
+
+    /** Loads a checkpoint whose files are mapped. */
+    static Loaded mapped(Checkpoint checkpoint, CheckpointWeights catalog) {
+      MappedCheckpoint files = new MappedCheckpoint(checkpoint.files(), Arena.ofAuto());
+      return of(checkpoint, catalog, (tensor, arena) -> files.segment(tensor));
+    }
+
+    private static Loaded of(
+        Checkpoint checkpoint, CheckpointWeights catalog, CheckpointWeights.Segments segments) {
       Program program = describe(checkpoint, catalog);
       Map<String, WeightMatrix> read = new HashMap<>();
-      List<WeightRef> order = new ArrayList<>(catalog.inFileOrder(program.weights()));
-      try (var reader = checkpoint.reader(bytes -> {})) {
-        for (WeightRef weight : order) {
-          read.put(
-              weight.name(),
-              catalog.read(
-                  weight,
-                  (tensor, arena) -> {
-                    MemorySegment target = arena.allocate(tensor.byteLength());
-                    reader.read(tensor, target);
-                    return target;
-                  },
-                  Arena.ofAuto()));
-        }
+      for (WeightRef weight : catalog.inFileOrder(program.weights())) {
+        read.put(weight.name(), catalog.read(weight, segments, Arena.ofAuto()));
       }
       return new Loaded(program, weight -> read.get(weight.name()));
     }

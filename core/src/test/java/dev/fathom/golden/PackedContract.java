@@ -162,6 +162,7 @@ public abstract class PackedContract extends ContractPromises {
         .noneMatch(weight -> weight.format().isDense());
     checkBytes(checkpoint, catalog, loaded);
     checkWeights(packed.decoded(), loaded);
+    checkWeights(packed.decoded(), Loaded.mapped(checkpoint, catalog));
     double worst = 0;
     float[] want = logits(new ReferenceProvider(), packed.floats(checkpoint));
     float[] got = logits(provider(), loaded);
