@@ -4,9 +4,12 @@ import dev.fathom.error.ErrorCode;
 import dev.fathom.error.Text;
 import dev.fathom.error.TextException;
 import java.io.IOException;
+import java.nio.CharBuffer;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.text.Normalizer;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Map;
 import java.util.TreeMap;
@@ -18,12 +21,15 @@ import java.util.TreeMap;
  * <p>There are two ways in. {@link #encodeText} takes text that somebody else wrote: whatever it
  * says, no added token (control tokens such as {@code <｜User｜>}) comes out. {@link
  * #encodeWithSpecials} takes text that the program wrote and recognises added tokens, as
- * HuggingFace does for all text. Neither adds a beginning-of-sentence token.
+ * HuggingFace does for all text. Neither adds a beginning-of-sentence token. Where the file asks
+ * for normal form C, text is brought into it first.
  *
  * <p>Equal to HuggingFace {@code tokenizers} with {@code add_special_tokens=False}; an unpaired
- * surrogate, which that library cannot receive, counts as U+FFFD. Only pattern sets that the
- * library knows are accepted, each with a hand-written scanner: regular expressions of a model file
- * are never run. Immutable and safe for several threads.
+ * surrogate, which that library cannot receive, counts as U+FFFD. Normal form C is that of this
+ * JDK's Unicode version, the library's that of an older one: rare marks of recent versions may be
+ * ordered otherwise. Only pattern sets that the library knows are accepted, each with a
+ * hand-written scanner: regular expressions of a model file are never run. Immutable and safe for
+ * several threads.
  */
 public final class Tokenizer {
   /** What {@link #tokenId} returns for a text that is no token. */
@@ -38,6 +44,8 @@ public final class Tokenizer {
   private final BitSet added;
   private final AddedTokens rawAdded;
   private final AddedTokens normalizedAdded;
+  private final AddedTokens letters;
+  private final boolean composes;
   private final MergeTable merges;
   private final PreTokenizer preTokenizer;
   private final int[] byteIds = new int[NUM_BYTES];
@@ -51,6 +59,8 @@ public final class Tokenizer {
     this.added = reader.added;
     this.rawAdded = reader.rawAdded;
     this.normalizedAdded = reader.normalizedAdded;
+    this.letters = reader.letters;
+    this.composes = reader.composes;
     this.merges = reader.merges;
     this.ignoreMerges = reader.ignoreMerges;
     this.preTokenizer = preTokenizer;
@@ -131,7 +141,10 @@ public final class Tokenizer {
     return tokenId >= 0 && special.get(tokenId);
   }
 
-  /** Returns whether the token is an added one, special or not; these never come from user text. */
+  /**
+   * Returns whether the token is an added one, special or not; these never come from user text. The
+   * single letters that some vocabularies add (ø, ü) are text and do not count.
+   */
   public boolean isAdded(int tokenId) {
     return tokenId >= 0 && added.get(tokenId);
   }
@@ -149,9 +162,13 @@ public final class Tokenizer {
    * @return token ids, without a beginning-of-sentence token
    */
   public int[] encodeText(CharSequence text) {
-    char[] units = units(text);
+    char[] units = composed(units(text));
     TokenIds out = new TokenIds(units.length / UNITS_PER_TOKEN_GUESS);
-    newEncoder().encode(units, 0, units.length, out);
+    if (letters.isEmpty()) {
+      newEncoder().encode(units, 0, units.length, out);
+    } else {
+      encodeAround(letters, units, 0, units.length, newEncoder(), out);
+    }
     return out.toArray(0);
   }
 
@@ -216,7 +233,10 @@ public final class Tokenizer {
   /** What the first set of added tokens leaves is searched for the second, the rest is text. */
   private void encodeGap(
       AddedTokens tokens, char[] text, int start, int end, PieceEncoder encoder, TokenIds out) {
-    if (tokens == rawAdded) {
+    if (tokens == rawAdded && composes) {
+      char[] gap = composed(Arrays.copyOfRange(text, start, end));
+      encodeAround(normalizedAdded, gap, 0, gap.length, encoder, out);
+    } else if (tokens == rawAdded) {
       encodeAround(normalizedAdded, text, start, end, encoder, out);
     } else {
       encoder.encode(text, start, end, out);
@@ -226,6 +246,13 @@ public final class Tokenizer {
   private PieceEncoder newEncoder() {
     BytePairEncoder merger = new BytePairEncoder(byteIds, merges, ignoreMerges ? vocabulary : null);
     return new PieceEncoder(preTokenizer, cache, merger, byteIds);
+  }
+
+  /** Brings text into normal form C where the file asks for it. */
+  private char[] composed(char[] text) {
+    return composes
+        ? Normalizer.normalize(CharBuffer.wrap(text), Normalizer.Form.NFC).toCharArray()
+        : text;
   }
 
   private static char[] units(CharSequence text) {

@@ -17,11 +17,13 @@ import dev.fathom.json.JsonToken;
 import dev.fathom.json.JsonValue;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.text.Normalizer;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -38,8 +40,9 @@ final class TokenizerReader {
   private static final int BYTES_PER_TOKEN_GUESS = 60;
 
   private static final String SUPPORTED =
-      "byte-level BPE without normalizer, split by the patterns of the DeepSeek V3 family (V3, R1,"
-          + " V3.1, V3.2, V4)";
+      "byte-level BPE without normalizer or with NFC, split by the patterns of the DeepSeek V3 family"
+          + " (V3, R1, V3.1, V3.2, V4), DeepSeek LLM (MoE, V2, V2.5, Coder-V2), DeepSeek Coder, Qwen2"
+          + " or Llama 3";
 
   private final byte[] json;
   private final String source;
@@ -61,6 +64,13 @@ final class TokenizerReader {
   final AddedTokens rawAdded = new AddedTokens();
 
   final AddedTokens normalizedAdded = new AddedTokens();
+
+  /** Those of them that are letters, which text from outside may hold. */
+  final AddedTokens letters = new AddedTokens();
+
+  /** Whether text is brought into normal form C first. */
+  boolean composes;
+
   MergeTable merges = new MergeTable(0);
   boolean ignoreMerges;
 
@@ -312,7 +322,17 @@ final class TokenizerReader {
         parts.get("normalizer") instanceof JsonObject o
             && o.get("normalizers") instanceof JsonArray list
             && list.size() == 0;
-    supported("normalizer", none || empty);
+    composes = isNfc(parts.get("normalizer"));
+    supported("normalizer", none || empty || composes);
+  }
+
+  private static boolean isNfc(@Nullable JsonValue value) {
+    boolean inList =
+        value instanceof JsonObject o
+            && o.get("normalizers") instanceof JsonArray list
+            && list.size() == 1
+            && isNfc(list.get(0));
+    return inList || (value instanceof JsonObject o && "NFC".equals(o.string("type")));
   }
 
   private void readAddedTokens() {
@@ -342,9 +362,22 @@ final class TokenizerReader {
     if (known == Vocabulary.NONE) {
       vocabulary.putLiteral(id, content.getBytes(StandardCharsets.UTF_8));
     }
-    added.set(id);
+    boolean normalized = isTrue(token, "normalized");
+    supported(
+        "added_tokens content",
+        !normalized || !composes || Normalizer.isNormalized(content, Normalizer.Form.NFC));
+    if (isLetterOfLatin1(content) && !isTrue(token, "special")) {
+      letters.add(content, id);
+    } else {
+      added.set(id);
+    }
     special.set(id, isTrue(token, "special"));
-    (isTrue(token, "normalized") ? normalizedAdded : rawAdded).add(content, id);
+    (normalized ? normalizedAdded : rawAdded).add(content, id);
+  }
+
+  /** Such a token controls nothing: it stands for a letter that no merge makes. */
+  private static boolean isLetterOfLatin1(String content) {
+    return content.length() == 1 && content.charAt(0) >= 0xC0 && content.charAt(0) <= 0xFF;
   }
 
   /** The id of a token of the base vocabulary as the file writes it. */
@@ -357,35 +390,9 @@ final class TokenizerReader {
   }
 
   private PreTokenizer preTokenizer() {
-    JsonValue value = parts.get("pre_tokenizer");
-    supported(
-        "pre_tokenizer",
-        value instanceof JsonObject o
-            && o.get("pretokenizers") instanceof JsonArray list
-            && isDeepSeekV3(list));
-    return new DeepSeekV3PreTokenizer();
-  }
-
-  private static boolean isDeepSeekV3(JsonArray list) {
-    int numPatterns = DeepSeekV3PreTokenizer.PATTERNS.size();
-    if (list.size() != numPatterns + 1 || !isByteLevel(list.get(numPatterns))) {
-      return false;
-    }
-    for (int i = 0; i < numPatterns; i++) {
-      if (!isSplit(list.get(i), DeepSeekV3PreTokenizer.PATTERNS.get(i))) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  private static boolean isSplit(JsonValue value, String regex) {
-    return value instanceof JsonObject split
-        && "Split".equals(split.string("type"))
-        && "Isolated".equals(split.string("behavior"))
-        && !isTrue(split, "invert")
-        && split.get("pattern") instanceof JsonObject pattern
-        && regex.equals(pattern.string("Regex"));
+    PreTokenizer known = PreTokenizerReader.read(parts.get("pre_tokenizer"));
+    supported("pre_tokenizer", known != null);
+    return Objects.requireNonNull(known);
   }
 
   private static boolean isByteLevel(@Nullable JsonValue value) {

@@ -55,6 +55,11 @@ final class HuggingFace implements AutoCloseable {
     return ints(tokenizer.encode(text, false, false).getIds());
   }
 
+  /** The piece that each token is of, counted over the text; -1 for none. */
+  int[] pieces(String text) {
+    return ints(tokenizer.encode(text, false, false).getWordIds());
+  }
+
   String decode(int[] ids) {
     long[] longs = new long[ids.length];
     for (int i = 0; i < ids.length; i++) {

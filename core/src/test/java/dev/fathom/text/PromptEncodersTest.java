@@ -133,4 +133,38 @@ class PromptEncodersTest {
                 + "### Response:");
     assertThat(Tokenizers.v3().decode(encoder.endId())).isEqualTo("<|EOT|>");
   }
+
+  @Test
+  void aDistilledModelIsRecognisedByItsTemplateAndWritesToolsAsTextItsTokenizerHasNoTokensFor() {
+    StringBuilder added = new StringBuilder();
+    int id = 256;
+    for (String token :
+        new String[] {
+          ControlTokens.END,
+          ControlTokens.USER,
+          ControlTokens.ASSISTANT,
+          ControlTokens.BEGIN,
+          ControlTokens.THINK,
+          ControlTokens.END_THINK
+        }) {
+      added.append(added.isEmpty() ? "" : ", ");
+      added.append(PreTokenizerTest.added(id++, token, token.contains("of")));
+    }
+    Tokenizer tokenizer = Tokenizer.parse(PreTokenizerTest.Family.QWEN2.json(added.toString()));
+    String template = TURNS + "<｜tool▁outputs▁begin｜> </think> <｜Assistant｜><think>\\n";
+    PromptEncoder encoder = PromptEncoders.forTemplate(template, tokenizer);
+    assertThat(encoder.family()).isEqualTo("deepseek-r1");
+    Conversation c =
+        Conversation.of(
+            ChatMessage.user("U"),
+            ChatMessage.calls(new ToolCall("f", "{}")),
+            ChatMessage.toolResult("T"),
+            ChatMessage.assistant("A"),
+            ChatMessage.user("V"));
+    String prompt = encoder.render(c, PromptOptions.THINKING);
+    assertThat(prompt).contains("<｜tool▁calls▁begin｜>").endsWith("<｜Assistant｜><think>\n");
+    assertThat(encoder.encode(c, PromptOptions.THINKING))
+        .isEqualTo(tokenizer.encodeWithSpecials(prompt))
+        .startsWith(259, 257, 'U', 258);
+  }
 }

@@ -41,7 +41,7 @@ class TokenizerReaderTest {
         "\"byte_fallback\": false|\"byte_fallback\": true|model.byte_fallback",
         "\"dropout\": null|\"dropout\": 1|model.dropout",
         "\"end_of_word_suffix\": null|\"end_of_word_suffix\": \"</w>\"|model.end_of_word_suffix",
-        "\"normalizers\": []|\"normalizers\": [{\"type\": \"NFC\"}]|normalizer",
+        "\"normalizers\": []|\"normalizers\": [{\"type\": \"NFKC\"}]|normalizer",
         "\"lstrip\": false|\"lstrip\": true|added_tokens flags",
       })
   void whatIsNotImplementedIsRefusedByName(String old, String replacement, String part) {
