@@ -8,6 +8,7 @@ import dev.fathom.engine.RequestOutcome;
 import dev.fathom.engine.TokenEvent;
 import dev.fathom.error.InvalidRequestException;
 import dev.fathom.kvcache.KvFormat;
+import dev.fathom.quant.WeightFormat;
 import dev.fathom.sampling.HostSampler;
 import dev.fathom.text.ChatMessage;
 import dev.fathom.text.Tokenizer;
@@ -236,6 +237,11 @@ public final class DeepSeekModel implements AutoCloseable {
     /** See {@link LoadOptions#backend(String)}. */
     public Builder backend(String name) {
       return options(options.backend(name));
+    }
+
+    /** See {@link LoadOptions#weights(WeightFormat)}. */
+    public Builder weights(WeightFormat format) {
+      return options(options.weights(format));
     }
 
     /** See {@link LoadOptions#kvCache(KvFormat)}. */

@@ -1,6 +1,8 @@
 package dev.fathom;
 
 import dev.fathom.kvcache.KvFormat;
+import dev.fathom.quant.WeightFormat;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,9 +20,12 @@ public final class LoadOptions {
   private static final int MAX_BLOCK_TOKENS = 1 << 12;
   private static final int MAX_QUEUED = 1 << 20;
   private static final int MAX_THREADS = 4096;
+  private static final List<WeightFormat> WEIGHT_FORMATS =
+      List.of(WeightFormat.BF16, WeightFormat.FP8_E4M3, WeightFormat.INT8, WeightFormat.INT4);
   private static final LoadOptions DEFAULTS = new LoadOptions();
 
   private String backend = "auto";
+  private @Nullable WeightFormat weights;
   private KvFormat kvCache = KvFormat.F32;
   private int contextTokens;
   private int maxSequences = 4;
@@ -44,6 +49,7 @@ public final class LoadOptions {
   private LoadOptions copy() {
     LoadOptions copy = new LoadOptions();
     copy.backend = backend;
+    copy.weights = weights;
     copy.kvCache = kvCache;
     copy.contextTokens = contextTokens;
     copy.maxSequences = maxSequences;
@@ -63,6 +69,26 @@ public final class LoadOptions {
   public LoadOptions backend(String name) {
     LoadOptions copy = copy();
     copy.backend = name;
+    return copy;
+  }
+
+  /**
+   * Brings the matrices of linear layers to another format while loading, rounded to nearest
+   * without calibration; null keeps the checkpoint's. Embedding, head, router and norms stay as
+   * they are.
+   *
+   * @param format BF16, FP8_E4M3, INT8 (a scale a row) or INT4 (groups of 32), or null
+   * @throws dev.fathom.error.InvalidRequestException for another format
+   */
+  public LoadOptions weights(@Nullable WeightFormat format) {
+    if (format != null && !WEIGHT_FORMATS.contains(format)) {
+      throw Checks.invalid(
+          "The option weights cannot have this format",
+          "must be one of " + WEIGHT_FORMATS + ": weights=" + format,
+          "set weights to one of them, or leave it out to keep the checkpoint's");
+    }
+    LoadOptions copy = copy();
+    copy.weights = format;
     return copy;
   }
 
@@ -159,6 +185,11 @@ public final class LoadOptions {
   /** Returns the backend's name or {@code auto}. */
   public String backend() {
     return backend;
+  }
+
+  /** Returns the format of linear layers, or null where the checkpoint's is kept. */
+  public @Nullable WeightFormat weights() {
+    return weights;
   }
 
   /** Returns how the KV cache stores its elements. */

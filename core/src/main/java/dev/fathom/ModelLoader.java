@@ -49,7 +49,7 @@ final class ModelLoader {
   }
 
   static MemoryPlan plan(Path path, LoadOptions options) {
-    OpenedModel model = OpenedModel.open(path);
+    OpenedModel model = OpenedModel.open(path, options.weights());
     BackendSelection selection =
         BackendSelection.choose(options.backend(), options.requireFastBackend(), model.program());
     try (Backend backend = selection.provider().create(options.threads())) {
@@ -63,7 +63,7 @@ final class ModelLoader {
 
   private DeepSeekModel load() {
     reporter.phase(LoadPhase.OPEN);
-    OpenedModel model = OpenedModel.open(path);
+    OpenedModel model = OpenedModel.open(path, options.weights());
     GenerationDefaults defaults = model.checkpoint().generationDefaults();
     ModelText text = ModelText.of(model.checkpoint(), defaults, options);
     BackendSelection selection =

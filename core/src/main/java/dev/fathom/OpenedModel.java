@@ -11,8 +11,10 @@ import dev.fathom.engine.EngineOptions;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.program.Program;
+import dev.fathom.quant.WeightFormat;
 import java.nio.file.Path;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A checkpoint whose headers were read and whose program was described; no weight was read.
@@ -35,10 +37,10 @@ record OpenedModel(
 
   private static final int[] BLOCK_TOKENS = {32, 64, 16, 128, 1};
 
-  static OpenedModel open(Path path) {
+  static OpenedModel open(Path path, @Nullable WeightFormat weights) {
     Checkpoint checkpoint = Checkpoint.open(path);
     Architecture architecture = Architectures.forConfig(checkpoint.config());
-    CheckpointWeights catalog = new CheckpointWeights(checkpoint);
+    CheckpointWeights catalog = new CheckpointWeights(checkpoint, weights);
     return new OpenedModel(
         checkpoint,
         architecture,

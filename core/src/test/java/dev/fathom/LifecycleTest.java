@@ -355,9 +355,9 @@ class LifecycleTest {
     FathomException missing = failure(copy);
     assertThat(missing.code()).isEqualTo(ErrorCode.TENSOR_MISSING);
     replace(copy.resolve("config.json"), "\"num_hidden_layers\": 8", "\"num_hidden_layers\": 6");
-    replace(copy.resolve("config.json"), "\"fp8\"", "\"awq\"");
+    replace(copy.resolve("config.json"), "\"fp8\"", "\"exl2\"");
     assertThat(failure(copy).code()).isEqualTo(ErrorCode.QUANTIZATION_UNSUPPORTED);
-    replace(copy.resolve("config.json"), "\"awq\"", "\"fp8\"");
+    replace(copy.resolve("config.json"), "\"exl2\"", "\"fp8\"");
     Files.delete(copy.resolve("tokenizer.json"));
     assertThat(failure(copy)).isInstanceOf(TextException.class);
   }

@@ -10,6 +10,7 @@ import dev.fathom.error.ErrorCode;
 import dev.fathom.error.ModelConfigException;
 import dev.fathom.error.Text;
 import dev.fathom.program.WeightRef;
+import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -44,6 +45,7 @@ public final class CheckpointWeights implements TensorCatalog {
   private final BlockWeights blocks;
   private final WordWeights words;
   private final CompressedTensors compressed;
+  private final @Nullable WeightFormat target;
 
   /**
    * Looks at a checkpoint.
@@ -51,7 +53,24 @@ public final class CheckpointWeights implements TensorCatalog {
    * @throws ModelConfigException if it is quantized in a way that cannot be read
    */
   public CheckpointWeights(Checkpoint checkpoint) {
+    this(checkpoint, null);
+  }
+
+  /**
+   * Looks at a checkpoint whose linears are brought to another format while they are read; what is
+   * stored in it already is kept.
+   *
+   * @param target one of BF16, FP8_E4M3, INT8 and INT4, or null to keep all
+   * @throws ModelConfigException if it is quantized in a way that cannot be read
+   * @throws IllegalArgumentException if weights cannot be brought to the format
+   */
+  public CheckpointWeights(Checkpoint checkpoint, @Nullable WeightFormat target) {
+    if (target != null && !Requantized.FORMATS.contains(target)) {
+      throw new IllegalArgumentException(
+          "must be one of " + Requantized.FORMATS + ": weights=" + target);
+    }
     this.checkpoint = checkpoint;
+    this.target = target;
     QuantizationConfig config = checkpoint.config().quantization();
     QuantizationRules rules = new QuantizationRules(config);
     this.blocks = new BlockWeights(config);
@@ -68,7 +87,11 @@ public final class CheckpointWeights implements TensorCatalog {
   @Override
   public @Nullable Stored find(String name, List<Integer> expected, WeightRole role) {
     StoredWeight weight = lookUp(name, expected);
-    return weight == null ? null : new Stored(weight.shape(), weight.format());
+    if (weight == null) {
+      return null;
+    }
+    boolean changes = target != null && role == WeightRole.LINEAR && weight.shape().size() == 2;
+    return new Stored(weight.shape(), target != null && changes ? target : weight.format());
   }
 
   private @Nullable StoredWeight lookUp(String name, List<Integer> expected) {
@@ -119,7 +142,7 @@ public final class CheckpointWeights implements TensorCatalog {
           "the program needs it",
           "use config.json and weights of the same revision of the model");
     }
-    return stored;
+    return stored.format() == weight.format() ? stored : Requantized.as(stored, weight.format());
   }
 
   /**

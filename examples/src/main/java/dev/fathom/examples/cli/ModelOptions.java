@@ -8,6 +8,7 @@ import dev.fathom.examples.console.BundledSample;
 import dev.fathom.examples.console.Failure;
 import dev.fathom.examples.console.Terminal;
 import dev.fathom.kvcache.KvFormat;
+import dev.fathom.quant.WeightFormat;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -43,6 +44,13 @@ final class ModelOptions {
       defaultValue = "0",
       description = "Most tokens of prompt and answer together; default: the model's, up to 8192.")
   int contextTokens;
+
+  @Option(
+      names = "--weights",
+      paramLabel = "FORMAT",
+      description =
+          "Bring linear layers to bf16, fp8, int8 or int4 while loading; default: as stored.")
+  @Nullable String weights;
 
   @Option(
       names = "--kv-cache",
@@ -104,6 +112,9 @@ final class ModelOptions {
             .contextTokens(contextTokens)
             .maxSequences(maxSequences)
             .promptFormat(promptFormat);
+    if (weights != null) {
+      options = options.weights(weightFormat(weights));
+    }
     if (kvCache != null) {
       options = options.kvCache(kvFormat(kvCache));
     }
@@ -114,6 +125,20 @@ final class ModelOptions {
       options = options.memoryBudget(Bytes.of(ByteSize.parse("--memory", memory)));
     }
     return options;
+  }
+
+  private static WeightFormat weightFormat(String name) {
+    return switch (name.toLowerCase(Locale.ROOT)) {
+      case "bf16" -> WeightFormat.BF16;
+      case "fp8" -> WeightFormat.FP8_E4M3;
+      case "int8" -> WeightFormat.INT8;
+      case "int4" -> WeightFormat.INT4;
+      default ->
+          throw Failure.usage(
+              "Wrong usage of --weights",
+              "must be bf16, fp8, int8 or int4: --weights=" + Text.quote(name),
+              "choose one of them, or leave it out to keep the checkpoint's");
+    };
   }
 
   private static KvFormat kvFormat(String name) {
