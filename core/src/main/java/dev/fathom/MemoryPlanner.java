@@ -26,11 +26,35 @@ final class MemoryPlanner {
   private final OpenedModel model;
   private final Backend backend;
   private final MachineMemory machine;
+  private final Weights weights;
+
+  /**
+   * What weights need, whatever the options.
+   *
+   * @param bytes by format
+   * @param numFiles files that hold them
+   * @param largestSource largest weight that is in memory beside its placed form
+   */
+  private record Weights(Map<WeightFormat, Long> bytes, int numFiles, long largestSource) {
+
+    static Weights of(OpenedModel model, Backend backend) {
+      Map<WeightFormat, Long> bytes = new EnumMap<>(WeightFormat.class);
+      long largestSource = 0;
+      for (WeightRef weight : model.program().weights()) {
+        long source = model.catalog().bytes(weight);
+        boolean keeps = backend.keepsSource(weight);
+        bytes.merge(weight.format(), backend.placedBytes(weight) + (keeps ? source : 0), Long::sum);
+        largestSource = Math.max(largestSource, keeps ? 0 : source);
+      }
+      return new Weights(bytes, model.catalog().numFiles(model.program().weights()), largestSource);
+    }
+  }
 
   MemoryPlanner(OpenedModel model, Backend backend, MachineMemory machine) {
     this.model = model;
     this.backend = backend;
     this.machine = machine;
+    this.weights = Weights.of(model, backend);
   }
 
   /** Returns the plan of these options, with remedies where it does not fit. */
@@ -41,24 +65,15 @@ final class MemoryPlanner {
 
   private MemoryPlan compute(LoadOptions options, List<Remedy> remedies) {
     EngineOptions capacities = model.capacities(options, backend);
-    Map<WeightFormat, Long> weights = new EnumMap<>(WeightFormat.class);
-    long largestSource = 0;
-    for (WeightRef weight : model.program().weights()) {
-      long source = model.catalog().bytes(weight);
-      boolean keeps = backend.keepsSource(weight);
-      long bytes = backend.placedBytes(weight) + (keeps ? source : 0);
-      largestSource = Math.max(largestSource, keeps ? 0 : source);
-      weights.merge(weight.format(), bytes, Long::sum);
-    }
     long kv = kvBytes(options.kvCache(), capacities);
     long scratch =
         backend.scratchBytes(model.program(), OpenedModel.compileOptions(capacities, options));
     return new MemoryPlan(
-        weights,
-        model.catalog().numFiles(model.program().weights()),
+        weights.bytes(),
+        weights.numFiles(),
         kv,
         scratch,
-        Math.max(0, largestSource - kv - scratch),
+        Math.max(0, weights.largestSource() - kv - scratch),
         capacities.contextTokens(),
         capacities.maxSequences(),
         available(options.memoryBudget()),

@@ -47,7 +47,7 @@ final class Weights {
           "config.json describes a model that needs it with shape " + expected,
           "use the config.json that belongs to these weights, or fetch the missing shard");
     }
-    if (!stored.shape().equals(expected.stream().map(Integer::longValue).toList())) {
+    if (!equal(stored.shape(), expected)) {
       throw new ModelConfigException(
           ErrorCode.TENSOR_MISMATCH,
           "The tensor " + Text.quote(name) + " has the wrong shape",
@@ -55,5 +55,14 @@ final class Weights {
           "use the config.json that belongs to these weights");
     }
     return new WeightRef(name, expected, stored.format());
+  }
+
+  /** Plain loop: a large model asks tens of thousands of times while the JVM is cold. */
+  private static boolean equal(List<Long> shape, List<Integer> expected) {
+    boolean equal = shape.size() == expected.size();
+    for (int i = 0; equal && i < shape.size(); i++) {
+      equal = shape.get(i) == expected.get(i).longValue();
+    }
+    return equal;
   }
 }

@@ -21,6 +21,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,7 +38,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>compressed-tensors, {@code X.weight_packed} and I8: {@link CompressedTensors}
  * </ul>
  *
- * <p>Immutable; nothing is read before {@link #read}.
+ * <p>Nothing is read before {@link #read}. Safe for several threads.
  */
 public final class CheckpointWeights implements TensorCatalog {
 
@@ -46,6 +47,7 @@ public final class CheckpointWeights implements TensorCatalog {
   private final WordWeights words;
   private final CompressedTensors compressed;
   private final @Nullable WeightFormat target;
+  private final Map<String, StoredWeight> known = new ConcurrentHashMap<>();
 
   /**
    * Looks at a checkpoint.
@@ -94,7 +96,19 @@ public final class CheckpointWeights implements TensorCatalog {
     return new Stored(weight.shape(), target != null && changes ? target : weight.format());
   }
 
+  /** Looks each weight up once: plans ask for tens of thousands again and again. */
   private @Nullable StoredWeight lookUp(String name, List<Integer> expected) {
+    StoredWeight weight = known.get(name);
+    if (weight == null) {
+      weight = detect(name, expected);
+      if (weight != null) {
+        known.put(name, weight);
+      }
+    }
+    return weight;
+  }
+
+  private @Nullable StoredWeight detect(String name, List<Integer> expected) {
     Companions near = Companions.of(checkpoint, name);
     TensorInfo tensor = checkpoint.find(name);
     tensor = tensor == null ? near.find("qweight") : tensor;

@@ -84,7 +84,11 @@ final class PlainWeights {
   }
 
   static List<Long> shape(TensorInfo tensor) {
-    return Arrays.stream(tensor.shape()).boxed().toList();
+    return switch (tensor.rank()) {
+      case 1 -> List.of(tensor.dim(0));
+      case 2 -> List.of(tensor.dim(0), tensor.dim(1));
+      default -> Arrays.stream(tensor.shape()).boxed().toList();
+    };
   }
 
   /** Copies floats of any type to float32. */
