@@ -61,12 +61,10 @@ public record KvGroup(int id, List<KvSpec> specs) {
    * @throws ArithmeticException if that does not fit a long
    */
   public long blockBytes(KvFormat format, int blockTokens) {
-    Checks.atLeast(1, "blockTokens", blockTokens);
-    long bytesPerToken = 0;
+    long bytes = 0;
     for (KvSpec spec : specs) {
-      long bytes = (long) spec.elementsPerToken() * spec.storedAs(format).bytesPerElement();
-      bytesPerToken = Math.addExact(bytesPerToken, bytes);
+      bytes = Math.addExact(bytes, new KvLayout(spec, format, blockTokens).blockBytes());
     }
-    return Math.multiplyExact(bytesPerToken, (long) blockTokens);
+    return bytes;
   }
 }

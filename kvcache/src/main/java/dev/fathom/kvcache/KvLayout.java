@@ -19,17 +19,19 @@ package dev.fathom.kvcache;
  * its own descriptor, but the sizes hold.
  *
  * @param spec what the layer keeps for a token
- * @param format how an element is stored
+ * @param format how an element is stored; what the spec keeps in a format of its own ({@link
+ *     KvSpec#storedAs}) is stored in that one whatever is asked for
  * @param blockTokens B, tokens of a block, at least 1
  */
 public record KvLayout(KvSpec spec, KvFormat format, int blockTokens) {
   /**
-   * Checks the sizes.
+   * Checks the sizes and settles the format.
    *
    * @throws IllegalArgumentException if {@code blockTokens} is below 1
    */
   public KvLayout {
     Checks.atLeast(1, "blockTokens", blockTokens);
+    format = spec.storedAs(format);
   }
 
   /** Bytes that the layer keeps for a token. */

@@ -114,4 +114,13 @@ class KvLayoutTest {
         .hasMessage("must differ from source: destination=3");
     assertThatThrownBy(() -> new BlockCopy(-1, 3)).hasMessage("must be >= 0: source=-1");
   }
+
+  @Test
+  void rowsOfCompressorsStayFloat32WhateverTheCacheHas() {
+    KvSpec.CompressorRows rows = new KvSpec.CompressorRows(0, KvSpec.Stream.MAIN, 6, 8);
+    KvLayout layout = new KvLayout(rows, KvFormat.BF16, 4);
+    assertThat(layout.format()).isEqualTo(KvFormat.F32);
+    assertThat(layout.blockBytes()).isEqualTo(4 * 12 * 4);
+    assertThat(new KvGroup(0, List.of(rows)).blockBytes(KvFormat.BF16, 4)).isEqualTo(4 * 12 * 4);
+  }
 }

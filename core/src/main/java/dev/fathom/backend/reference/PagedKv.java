@@ -35,7 +35,7 @@ final class PagedKv implements AutoCloseable {
     this.blockTokens = options.blockTokens();
     for (KvGroup group : groups) {
       for (KvSpec spec : group.specs()) {
-        KvLayout layout = new KvLayout(spec, spec.storedAs(options.kvFormat()), blockTokens);
+        KvLayout layout = new KvLayout(spec, options.kvFormat(), blockTokens);
         long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks());
         layers.put(spec, new Layer(group.id(), layout, arena.allocate(bytes, 64)));
       }
