@@ -2,6 +2,7 @@ package dev.fathom.arch;
 
 import dev.fathom.moe.RouterSpec;
 import dev.fathom.program.Expert;
+import dev.fathom.program.Program;
 import dev.fathom.program.ProgramBuilder;
 import dev.fathom.program.Value;
 import dev.fathom.program.WeightRef;
@@ -9,7 +10,9 @@ import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** What the layers of every pre-norm decoder share: norms, named linears, feed-forward parts. */
+/**
+ * What every pre-norm decoder shares: the residual loop, norms, named linears, feed-forward parts.
+ */
 final class DecoderParts {
 
   /**
@@ -62,11 +65,32 @@ final class DecoderParts {
     return "model.layers." + layer + ".";
   }
 
-  WeightRef head(WeightRef embedding, boolean tied) {
+  /** The attention of one layer: from the normed residual stream [T, C] to its update [T, C]. */
+  @FunctionalInterface
+  interface Attention {
+    Value apply(Value x, int layer);
+  }
+
+  /** Describes the whole decoder around the attention of its layers. */
+  Program program(int vocabSize, int numLayers, boolean tied, Attention attention) {
+    WeightRef embedding = w.dense("model.embed_tokens.weight", vocabSize, hiddenSize);
+    Value h = g.embed(g.tokens(), embedding);
+    for (int i = 0; i < numLayers; i++) {
+      g.output("hidden." + i, h);
+      h = g.add(h, attention.apply(norm(h, i, "input_layernorm"), i));
+      h = g.add(h, feedForward(norm(h, i, "post_attention_layernorm"), i));
+    }
+    Value last = g.rmsNorm(h, w.vector("model.norm.weight", hiddenSize), rmsNormEps);
+    g.output("hidden." + numLayers, last);
+    g.output(Program.LOGITS, g.logits(last, head(embedding, tied)));
+    return g.build();
+  }
+
+  private WeightRef head(WeightRef embedding, boolean tied) {
     return tied ? embedding : w.dense("lm_head.weight", embedding.rows(), hiddenSize);
   }
 
-  Value norm(Value h, int layer, String name) {
+  private Value norm(Value h, int layer, String name) {
     WeightRef weight = w.vector(prefix(layer) + name + ".weight", hiddenSize);
     return g.rmsNorm(h, weight, rmsNormEps);
   }
@@ -77,7 +101,7 @@ final class DecoderParts {
     return g.linear(x, weight, bias);
   }
 
-  Value feedForward(Value x, int layer) {
+  private Value feedForward(Value x, int layer) {
     String at = prefix(layer) + "mlp.";
     if (!ff.isMoe(layer)) {
       return mlp(x, at, ff.intermediateSize());

@@ -4,7 +4,6 @@ import dev.fathom.kvcache.KvSpec;
 import dev.fathom.program.Program;
 import dev.fathom.program.ProgramBuilder;
 import dev.fathom.program.Value;
-import dev.fathom.program.WeightRef;
 
 /**
  * A decoder with grouped-query attention and half-split rotary embedding (the Llama lineage):
@@ -44,17 +43,8 @@ final class GroupedQueryModel {
   }
 
   Program program() {
-    WeightRef embedding = w.dense("model.embed_tokens.weight", c.vocabSize(), c.hiddenSize());
-    Value h = g.embed(g.tokens(), embedding);
-    for (int i = 0; i < c.numHiddenLayers(); i++) {
-      g.output("hidden." + i, h);
-      h = g.add(h, attention(parts.norm(h, i, "input_layernorm"), i));
-      h = g.add(h, parts.feedForward(parts.norm(h, i, "post_attention_layernorm"), i));
-    }
-    Value last = g.rmsNorm(h, w.vector("model.norm.weight", c.hiddenSize()), c.rmsNormEps());
-    g.output("hidden." + c.numHiddenLayers(), last);
-    g.output(Program.LOGITS, g.logits(last, parts.head(embedding, c.tieWordEmbeddings())));
-    return g.build();
+    return parts.program(
+        c.vocabSize(), c.numHiddenLayers(), c.tieWordEmbeddings(), this::attention);
   }
 
   private Value attention(Value x, int layer) {
