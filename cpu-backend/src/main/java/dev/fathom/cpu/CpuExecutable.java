@@ -3,16 +3,15 @@ package dev.fathom.cpu;
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.FinishedStep;
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.backend.RowSampler;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
-import dev.fathom.backend.StepOutput;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
-import dev.fathom.program.Lead;
 import dev.fathom.program.Program;
 import dev.fathom.program.Value;
 import java.lang.foreign.MemorySegment;
@@ -84,7 +83,7 @@ final class CpuExecutable implements Executable {
       sample(row, rows, sampler);
     }
     previousRows = batch.numRows();
-    return new FinishedStep(current, batch.numTokens(), batch.numRows());
+    return new FinishedStep(program, options, step::data, current, batch);
   }
 
   private void requireUsable() {
@@ -157,41 +156,6 @@ final class CpuExecutable implements Executable {
     if (!closed) {
       closed = true;
       kv.close();
-    }
-  }
-
-  private final class FinishedStep implements StepHandle {
-
-    private final SampledRows sampled;
-    private final int numTokens;
-    private final int numRows;
-
-    FinishedStep(SampledRows sampled, int numTokens, int numRows) {
-      this.sampled = sampled;
-      this.numTokens = numTokens;
-      this.numRows = numRows;
-    }
-
-    @Override
-    public void await() {
-      // submit() ran the step.
-    }
-
-    @Override
-    public SampledRows sampled() {
-      return sampled;
-    }
-
-    @Override
-    public StepOutput output(String name) {
-      Value value = program.outputs().get(name);
-      boolean kept = options.outputs().contains(name) || Program.LOGITS.equals(name);
-      if (value == null || !kept) {
-        throw new IllegalArgumentException(
-            "output: expected one of " + options.outputs() + ", got " + name);
-      }
-      int rows = value.shape().lead() == Lead.TOKENS ? numTokens : numRows;
-      return new StepOutput(step.data(value), rows, value.shape().width());
     }
   }
 }

@@ -8,7 +8,6 @@ import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.ScratchPlan;
 import dev.fathom.backend.StepBatch;
-import dev.fathom.backend.StepOutput;
 import dev.fathom.moe.ExpertPlan;
 import dev.fathom.moe.Router;
 import dev.fathom.moe.RouterScratch;
@@ -114,7 +113,8 @@ final class Interpreter {
     }
   }
 
-  private float[] data(Value value) {
+  /** Returns the elements of a value that is alive. */
+  float[] data(Value value) {
     return slots[plan.slotOf(value)];
   }
 
@@ -447,10 +447,5 @@ final class Interpreter {
       throw new IllegalStateException("program: expected an output logits, got none");
     }
     return logits;
-  }
-
-  StepOutput output(Value value, int numTokens, int numRows) {
-    int rows = value.shape().lead() == Lead.TOKENS ? numTokens : numRows;
-    return new StepOutput(data(value), rows, value.shape().width());
   }
 }

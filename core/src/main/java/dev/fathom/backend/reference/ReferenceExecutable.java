@@ -3,15 +3,14 @@ package dev.fathom.backend.reference;
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.FinishedStep;
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.backend.RowSampler;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
-import dev.fathom.backend.StepOutput;
 import dev.fathom.program.Program;
-import dev.fathom.program.Value;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -67,7 +66,7 @@ final class ReferenceExecutable implements Executable {
       interpreter.sample(row, rows, sampler, current);
     }
     previousRows = batch.numRows();
-    return new FinishedStep(current, batch.numTokens(), batch.numRows());
+    return new FinishedStep(program, options, interpreter::data, current, batch);
   }
 
   private void requireOpen() {
@@ -111,40 +110,6 @@ final class ReferenceExecutable implements Executable {
     if (!closed) {
       closed = true;
       kv.close();
-    }
-  }
-
-  private final class FinishedStep implements StepHandle {
-
-    private final SampledRows sampled;
-    private final int numTokens;
-    private final int numRows;
-
-    FinishedStep(SampledRows sampled, int numTokens, int numRows) {
-      this.sampled = sampled;
-      this.numTokens = numTokens;
-      this.numRows = numRows;
-    }
-
-    @Override
-    public void await() {
-      // submit() ran the step.
-    }
-
-    @Override
-    public SampledRows sampled() {
-      return sampled;
-    }
-
-    @Override
-    public StepOutput output(String name) {
-      Value value = program.outputs().get(name);
-      boolean kept = options.outputs().contains(name) || Program.LOGITS.equals(name);
-      if (value == null || !kept) {
-        throw new IllegalArgumentException(
-            "output: expected one of " + options.outputs() + ", got " + name);
-      }
-      return interpreter.output(value, numTokens, numRows);
     }
   }
 }
