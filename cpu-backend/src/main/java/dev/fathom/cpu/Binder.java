@@ -98,8 +98,56 @@ final class Binder {
       case Op.SwiGlu swiGlu -> Elementwise.swiGlu(swiGlu, step);
       case Op.Add add -> Elementwise.add(add, step);
       case Op.Logits logits -> new LogitsOperation(logits, matrix(logits.weight()), step, adapters);
-      case StreamOp _, CompressedOp _ ->
-          throw new IllegalStateException("CpuProvider.supports refused " + op.kind());
+      case StreamOp stream -> bind(stream);
+      case CompressedOp compressed -> bind(compressed);
+    };
+  }
+
+  private Operation bind(StreamOp op) {
+    return switch (op) {
+      case StreamOp.Repeat repeat -> HyperConnections.repeat(repeat, step);
+      case StreamOp.Mixing mixing ->
+          MixingOperation.of(
+              mixing,
+              matrix(mixing.function()),
+              weight(mixing.base()).vector(),
+              weight(mixing.scale()).vector(),
+              step);
+      case StreamOp.HeadMixing mixing ->
+          MixingOperation.ofHead(
+              mixing,
+              matrix(mixing.function()),
+              weight(mixing.base()).vector(),
+              weight(mixing.scale()).vector(),
+              step);
+      case StreamOp.Collapse collapse -> HyperConnections.collapse(collapse, step);
+      case StreamOp.Expand expand -> HyperConnections.expand(expand, step);
+    };
+  }
+
+  private Operation bind(CompressedOp op) {
+    return switch (op) {
+      case CompressedOp.UnitNorm norm -> Elementwise.unitNorm(norm, step);
+      case CompressedOp.GroupedLinear linear ->
+          new GroupedLinearOperation(linear, matrix(linear.weight()), step);
+      case CompressedOp.CompressKv compress ->
+          new CompressKvOperation(
+              compress,
+              weight(compress.ape()).source(),
+              weight(compress.norm()).vector(),
+              kv,
+              step);
+      case CompressedOp.WindowAttention attention ->
+          new WindowAttentionOperation(
+              attention, weight(attention.sinks()).vector(), kv, step, heads);
+      case CompressedOp.HashRoute route ->
+          new HashRouteOperation(
+              route,
+              matrix(route.weight()),
+              weight(route.table()).source(),
+              step,
+              routerScores,
+              routerScratch);
     };
   }
 

@@ -1,6 +1,5 @@
 package dev.fathom.cpu;
 
-import dev.fathom.backend.Availability;
 import dev.fathom.backend.Backend;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
@@ -90,10 +89,6 @@ final class CpuBackend implements Backend {
   public Executable compile(List<Program> programs, PlacedWeights weights, CompileOptions options) {
     if (programs.size() != 1) {
       throw unsupported("programs=" + programs.size(), "compile the main program alone");
-    }
-    Availability kernels = new CpuProvider().supports(programs.getFirst());
-    if (!kernels.available()) {
-      throw unsupported(kernels.reason(), kernels.fix());
     }
     if (options.latentForm() == LatentForm.EXPANDED) {
       throw unsupported(

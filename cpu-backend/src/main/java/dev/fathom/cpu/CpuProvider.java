@@ -5,10 +5,6 @@ import dev.fathom.backend.Backend;
 import dev.fathom.backend.BackendProvider;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
-import dev.fathom.program.CompressedOp;
-import dev.fathom.program.Op;
-import dev.fathom.program.Program;
-import dev.fathom.program.StreamOp;
 import java.util.Optional;
 
 /**
@@ -44,25 +40,6 @@ public final class CpuProvider implements BackendProvider {
         : Availability.no(
             "the module " + MODULE + " (Vector API) is not in this JVM",
             "start the JVM with --add-modules " + MODULE);
-  }
-
-  @Override
-  public Availability supports(Program program) {
-    for (Op op : program.ops()) {
-      boolean clamped =
-          (op instanceof Op.SwiGlu swiGlu && Float.isFinite(swiGlu.limit()))
-              || (op instanceof Op.Moe moe && Float.isFinite(moe.limit()));
-      boolean compressed =
-          op instanceof StreamOp
-              || op instanceof CompressedOp
-              || (op instanceof Op.TopKIndex index && index.cache().tokensPerSlot() > 1);
-      if (clamped || compressed) {
-        return Availability.no(
-            "it has no kernel for " + op.kind() + " of " + program.name(),
-            "use the reference backend for this model");
-      }
-    }
-    return Availability.yes("has a kernel for every operation");
   }
 
   @Override

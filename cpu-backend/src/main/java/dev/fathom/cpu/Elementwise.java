@@ -4,6 +4,7 @@ import dev.fathom.cpu.kernel.LayerNorm;
 import dev.fathom.cpu.kernel.RmsNorm;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.SwiGlu;
+import dev.fathom.program.CompressedOp;
 import dev.fathom.program.Op;
 import dev.fathom.program.Value;
 import java.util.List;
@@ -15,11 +16,12 @@ final class Elementwise {
 
   /** Computes one vector, on the thread of this part. */
   @FunctionalInterface
-  private interface Body {
+  interface Body {
     void run(int vector, int part);
   }
 
-  private static Operation each(Step step, Value counted, int width, Body body) {
+  /** Returns an operation that runs a body for each vector of a value. */
+  static Operation each(Step step, Value counted, int width, Body body) {
     ThreadTeam.Work work =
         (part, numParts) -> {
           int n = step.vectors(counted);
@@ -47,6 +49,20 @@ final class Elementwise {
     int len = weight.length;
     return each(
         step, op.input(), len, (i, part) -> RmsNorm.run(in, i * len, weight, op.eps(), out));
+  }
+
+  static Operation unitNorm(CompressedOp.UnitNorm op, Step step) {
+    float[] in = step.data(op.input());
+    float[] out = step.data(op.result());
+    int len = op.input().shape().last();
+    return each(
+        step,
+        op.input(),
+        len,
+        (i, part) -> {
+          float inverse = RmsNorm.inverse(in, i * len, len, op.eps());
+          Sum.scale(inverse, in, i * len, out, i * len, len);
+        });
   }
 
   static Operation layerNorm(Op.LayerNorm op, float[] weight, float[] bias, Step step) {
@@ -81,7 +97,7 @@ final class Elementwise {
         step,
         op.gate(),
         len,
-        (i, part) -> SwiGlu.run(gate, up, out, i * len, len, step.lanes(part)));
+        (i, part) -> SwiGlu.run(gate, up, op.limit(), out, i * len, len, step.lanes(part)));
   }
 
   static Operation add(Op.Add op, Step step) {

@@ -90,6 +90,17 @@ final class HeadScratch {
     max[i] = best;
   }
 
+  /**
+   * Writes the attention of head i to out[off, off + valueWidth), where a sink takes part in the
+   * softmax and gives no value.
+   */
+  void finish(int i, float sink, int valueWidth, float[] out, int off) {
+    float best = Math.max(max[i], sink);
+    float factor = Softmax.exp(max[i] - best);
+    float total = sum[i] * factor + Softmax.exp(sink - best);
+    Sum.scale(factor / total, mixed, i * valueWidth, out, off, valueWidth);
+  }
+
   /** Writes the attention of head i to out[off, off + valueWidth). */
   void finish(int i, int valueWidth, float[] out, int off) {
     Sum.scale(1f / sum[i], mixed, i * valueWidth, out, off, valueWidth);

@@ -108,7 +108,7 @@ final class MoeOperation implements Operation {
     e.up().multiply(from, to, gateInputs, first, n, scratch.up, off, intermediate, lanes);
     for (int i = 0; i < n; i++) {
       int row = off + i * intermediate + from;
-      SwiGlu.run(scratch.gate, scratch.up, scratch.gate, row, to - from, lanes);
+      SwiGlu.run(scratch.gate, scratch.up, op.limit(), scratch.gate, row, to - from, lanes);
     }
   }
 

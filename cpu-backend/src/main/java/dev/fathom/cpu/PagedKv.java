@@ -84,10 +84,22 @@ final class PagedKv implements AutoCloseable {
 
   /** Writes elements [first, first + len) of a token of a sequence. */
   void write(StepBatch batch, int t, Layer layer, int first, float[] source, int off, int len) {
+    int sequence = batch.sequenceOf(t);
+    writeSlot(batch, sequence, batch.position(t), layer, first, source, off, len);
+  }
+
+  /** Writes elements [first, first + len) of a slot of a sequence. */
+  void writeSlot(
+      StepBatch batch,
+      int sequence,
+      int slot,
+      Layer layer,
+      int first,
+      float[] source,
+      int off,
+      int len) {
     KvFormat format = layer.layout().format();
-    long at =
-        rowByte(layer, batch, batch.sequenceOf(t), batch.position(t))
-            + (long) first * format.bytesPerElement();
+    long at = rowByte(layer, batch, sequence, slot) + (long) first * format.bytesPerElement();
     switch (format) {
       case F32 -> MemorySegment.copy(source, off, layer.blocks(), FLOAT, at, len);
       case BF16 -> {

@@ -3,10 +3,12 @@ package dev.fathom.cpu;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.ScratchPlan;
 import dev.fathom.cpu.kernel.Lanes;
+import dev.fathom.program.CompressedOp;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Op;
 import dev.fathom.program.Program;
 import dev.fathom.program.RopeSpec;
+import dev.fathom.program.StreamOp;
 import dev.fathom.program.Value;
 import java.util.HashSet;
 import java.util.Set;
@@ -30,6 +32,7 @@ final class Sizes {
   private int indexHeads;
   private int indexDim;
   private int indexPositions;
+  private int pooled;
   private final int vocab;
   private final Set<RopeSpec> ropes = new HashSet<>();
 
@@ -66,7 +69,29 @@ final class Sizes {
         indexDim = Math.max(indexDim, index.cache().elementsPerToken());
         indexPositions = elements(options.maxBlocksPerSequence(), options.blockTokens());
       }
+      case StreamOp.Mixing mixing -> order(options.maxTokens(), mixing.function().cols());
+      case StreamOp.HeadMixing mixing -> order(options.maxTokens(), mixing.function().cols());
+      case CompressedOp compressed -> measure(compressed);
       default -> {}
+    }
+  }
+
+  private void measure(CompressedOp op) {
+    switch (op) {
+      case CompressedOp.GroupedLinear linear ->
+          order(vectors(linear.input()), linear.weight().cols());
+      case CompressedOp.HashRoute route -> {
+        order(options.maxTokens(), route.weight().cols());
+        experts = Math.max(experts, route.spec().numExperts());
+        scores = Math.max(scores, elements(options.maxTokens(), route.spec().numExperts()));
+      }
+      case CompressedOp.WindowAttention attention -> {
+        keyWidth = Math.max(keyWidth, attention.window().headDim());
+        valueWidth = Math.max(valueWidth, attention.window().headDim());
+      }
+      case CompressedOp.CompressKv compress ->
+          pooled = Math.max(pooled, CompressKvOperation.floats(compress));
+      case CompressedOp.UnitNorm _ -> {}
     }
   }
 
@@ -162,12 +187,18 @@ final class Sizes {
     return indexPositions;
   }
 
+  /** Scratch of a thread that pools windows of tokens. */
+  int pooled() {
+    return pooled;
+  }
+
   /** Returns an upper bound of the bytes that an executable allocates, without the KV cache. */
   long bytes(int threads) {
     long perThread =
         HeadScratch.floats(this)
             + TopKIndexOperation.Scratch.floats(this)
             + 2L * latentRank
+            + pooled
             + 5L * Lanes.scratchLen();
     long rope = 0;
     for (RopeSpec spec : ropes) {

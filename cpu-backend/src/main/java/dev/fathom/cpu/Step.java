@@ -27,6 +27,7 @@ final class Step {
   private final int[][] ints;
   private final float[] ordered;
   private final float[][] lanes;
+  private final float[][] pooled;
   private final Arranger arranger;
   private final int[] identity;
   private final int[] tokens;
@@ -48,6 +49,7 @@ final class Step {
     this.ordered = new float[sizes.ordered()];
     this.arranger = new Arranger(ordered);
     this.lanes = new float[team.size()][Lanes.scratchLen()];
+    this.pooled = new float[team.size()][sizes.pooled()];
     this.tokens = new int[options.maxTokens()];
     this.batch = empty;
     int longest = Math.max(1, sizes.expertRows());
@@ -126,6 +128,11 @@ final class Step {
   /** Returns scratch of one thread for the kernels. */
   float[] lanes(int part) {
     return lanes[part];
+  }
+
+  /** Returns scratch of one thread that pools windows. */
+  float[] pooled(int part) {
+    return pooled[part];
   }
 
   /** Returns 0, 1, 2, ... */

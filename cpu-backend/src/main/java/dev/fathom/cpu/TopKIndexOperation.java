@@ -5,7 +5,10 @@ import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.program.Op;
 import java.util.Arrays;
 
-/** The lightning indexer (DeepSeek-V3.2): the threads share out the tokens. */
+/**
+ * The lightning indexer (DeepSeek-V3.2) over keys or, in V4, over compressed entries: the threads
+ * share out the tokens.
+ */
 final class TopKIndexOperation implements Operation, ThreadTeam.Work {
 
   private static final int CHUNK = HeadScratch.CHUNK;
@@ -70,7 +73,7 @@ final class TopKIndexOperation implements Operation, ThreadTeam.Work {
   public void run(int part, int numParts) {
     int end = Step.begin(step.numTokens(), part + 1, numParts);
     for (int t = Step.begin(step.numTokens(), part, numParts); t < end; t++) {
-      int len = step.batch().position(t) + 1;
+      int len = (step.batch().position(t) + 1) / op.cache().tokensPerSlot();
       if (len > k) {
         score(t, len, scratch[part]);
       }

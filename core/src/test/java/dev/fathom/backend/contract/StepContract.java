@@ -15,7 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 
 /** What a step carries: sequences, chunks, blocks, copies and rows never change a result. */
-abstract class StepContract extends SelectionContract {
+abstract class StepContract extends CompressedContract {
 
   private static final String[] HIDDEN = {"hidden.0", "hidden.1", "hidden.2"};
 

@@ -22,7 +22,7 @@ public final class RmsNorm {
    */
   public static void run(float[] in, int off, float[] weight, float eps, float[] out) {
     int len = weight.length;
-    float inverse = (float) (1.0 / Math.sqrt(squares(in, off, len) / len + eps));
+    float inverse = inverse(in, off, len, eps);
     int i = 0;
     for (; i <= len - L; i += L) {
       FloatVector x = FloatVector.fromArray(F, in, off + i);
@@ -31,6 +31,11 @@ public final class RmsNorm {
     for (; i < len; i++) {
       out[off + i] = in[off + i] * inverse * weight[i];
     }
+  }
+
+  /** Returns 1 / sqrt(mean(in^2) + eps) over in[off, off + len). */
+  public static float inverse(float[] in, int off, int len, float eps) {
+    return (float) (1.0 / Math.sqrt(squares(in, off, len) / len + eps));
   }
 
   private static double squares(float[] in, int off, int len) {

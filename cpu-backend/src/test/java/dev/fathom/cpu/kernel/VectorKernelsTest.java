@@ -60,10 +60,10 @@ class VectorKernelsTest {
     float[] gate = gaussian(len);
     float[] up = gaussian(len);
     float[] whole = new float[len];
-    SwiGlu.run(gate, up, whole, 0, len, lanes);
+    SwiGlu.run(gate, up, Float.POSITIVE_INFINITY, whole, 0, len, lanes);
     float[] parts = new float[len];
-    SwiGlu.run(gate, up, parts, 0, len / 3, lanes);
-    SwiGlu.run(gate, up, parts, len / 3, len - len / 3, lanes);
+    SwiGlu.run(gate, up, Float.POSITIVE_INFINITY, parts, 0, len / 3, lanes);
+    SwiGlu.run(gate, up, Float.POSITIVE_INFINITY, parts, len / 3, len - len / 3, lanes);
     assertThat(parts).isEqualTo(whole);
     for (int i = 0; i < len; i++) {
       double want = gate[i] / (1 + Math.exp(-gate[i])) * up[i];
