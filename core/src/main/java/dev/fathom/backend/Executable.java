@@ -34,6 +34,8 @@ public interface Executable extends AutoCloseable {
    *
    * @param slot 0 to {@link #numAdapterSlots()} - 1
    * @param adapter the adapter, or null to clear the slot
+   * @throws IllegalArgumentException for a slot out of range, and for a delta that belongs to no
+   *     linear of the program or has other widths
    */
   void setAdapter(int slot, @Nullable Adapter adapter);
 

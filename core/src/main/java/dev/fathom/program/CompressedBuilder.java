@@ -30,8 +30,7 @@ public final class CompressedBuilder {
     Expect.that(op, weight.rows() % groups == 0, "rows in " + groups + " groups", weight);
     Value result = g.newValue(ElementType.F32, Shape.tokens(weight.rows()));
     return g.add(
-        new CompressedOp.GroupedLinear(ProgramBuilder.linearName(weight), result, input, weight),
-        result);
+        new CompressedOp.GroupedLinear(weight.linearName(), result, input, weight), result);
   }
 
   /** Pools complete windows of stored rows into entries; see {@link CompressedOp.CompressKv}. */

@@ -78,15 +78,7 @@ public final class ProgramBuilder {
       Expect.vector("linear", bias, weight.rows());
     }
     Value result = newValue(ElementType.F32, input.shape().withLast(weight.rows()));
-    return add(new Op.Linear(linearName(weight), result, input, weight, bias), result);
-  }
-
-  static String linearName(WeightRef weight) {
-    String suffix = ".weight";
-    String tensor = weight.name();
-    return tensor.endsWith(suffix)
-        ? tensor.substring(0, tensor.length() - suffix.length())
-        : tensor;
+    return add(new Op.Linear(weight.linearName(), result, input, weight, bias), result);
   }
 
   /** Part [begin, end) of the last axis. Returns [.., end - begin]. */
@@ -340,7 +332,7 @@ public final class ProgramBuilder {
     Expect.that("logits", input.shape().lead() == Lead.TOKENS, "one vector a token", input.shape());
     Expect.last("logits", input, weight.cols());
     Value result = newValue(ElementType.F32, Shape.rows(weight.rows()));
-    return add(new Op.Logits(linearName(weight), result, input, weight), result);
+    return add(new Op.Logits(weight.linearName(), result, input, weight), result);
   }
 
   /** Returns the builder of hyper-connections, which records into this program. */

@@ -37,6 +37,12 @@ public record WeightRef(String name, List<Integer> shape, WeightFormat format) {
     return shape.size() == 1;
   }
 
+  /** Returns the name of the linear that this is the matrix of: without a trailing ".weight". */
+  public String linearName() {
+    String suffix = ".weight";
+    return name.endsWith(suffix) ? name.substring(0, name.length() - suffix.length()) : name;
+  }
+
   /** Returns name, shape and format as the printer shows them. */
   @Override
   public String toString() {

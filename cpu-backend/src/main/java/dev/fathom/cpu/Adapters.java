@@ -3,77 +3,155 @@ package dev.fathom.cpu;
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.Dot;
-import dev.fathom.cpu.kernel.Lanes;
-import dev.fathom.error.Text;
-import dev.fathom.program.Op;
+import dev.fathom.cpu.kernel.Sum;
+import dev.fathom.program.Linears;
 import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** The low-rank adapters of an executable; applied by the engine's thread. */
+/**
+ * The low-rank adapters of an executable. Set between steps by the engine's thread; read by all
+ * threads of a step.
+ *
+ * <p>Every vector is computed by one thread in one order, so that a result depends neither on the
+ * number of threads nor on other sequences of the step.
+ */
 final class Adapters {
 
-  static final int NUM_SLOTS = 8;
+  static final int NUM_SLOTS = 64;
 
+  private final Map<String, WeightRef> linears;
+  private final Map<String, Site> sites = new HashMap<>();
   private final @Nullable Adapter[] slots = new Adapter[NUM_SLOTS];
-  private final Map<String, WeightRef> linears = new HashMap<>();
-  private final float[] lanes = new float[Lanes.scratchLen()];
-  private float[] inner = {};
+  private final Step step;
+  private final float[][] inner;
+  private boolean active;
 
-  Adapters(Program program) {
-    for (Op op : program.ops()) {
-      if (op instanceof Op.Linear linear) {
-        linears.put(linear.name(), linear.weight());
-      } else if (op instanceof Op.Logits logits) {
-        linears.put(logits.name(), logits.weight());
+  /** What the adapters of all slots add to one linear. */
+  static final class Site {
+
+    private Adapter.@Nullable Delta[] bySlot = new Adapter.Delta[0];
+
+    private void set(int slot, Adapter.@Nullable Delta delta) {
+      if (slot >= bySlot.length) {
+        if (delta == null) {
+          return;
+        }
+        bySlot = Arrays.copyOf(bySlot, slot + 1);
       }
+      bySlot[slot] = delta;
     }
+
+    /** Returns what the adapter of a sequence adds, or null. */
+    Adapter.@Nullable Delta of(StepBatch batch, int sequence) {
+      int slot = batch.adapterSlot(sequence);
+      return slot < 0 || slot >= bySlot.length ? null : bySlot[slot];
+    }
+  }
+
+  Adapters(Program program, Step step) {
+    this.linears = new Linears(program).byName();
+    this.step = step;
+    this.inner = new float[step.threads()][0];
+  }
+
+  /** Returns the place of a linear where adapters attach. */
+  Site site(WeightRef weight) {
+    return sites.computeIfAbsent(weight.linearName(), name -> new Site());
   }
 
   void set(int slot, @Nullable Adapter adapter) {
-    if (slot < 0 || slot >= NUM_SLOTS) {
-      throw new IllegalArgumentException("must be 0 <= slot < " + NUM_SLOTS + ": slot=" + slot);
-    }
+    requireSlot(slot, 0);
     if (adapter != null) {
-      adapter.deltas().forEach(this::check);
+      adapter.requireFit(linears);
+      for (Adapter.Delta delta : adapter.deltas().values()) {
+        makeRoom(delta.rank());
+      }
     }
     slots[slot] = adapter;
+    sites.forEach(
+        (name, site) -> site.set(slot, adapter == null ? null : adapter.deltas().get(name)));
   }
 
-  private void check(String name, Adapter.Delta delta) {
-    WeightRef weight = linears.get(name);
-    boolean fits =
-        weight == null
-            || (delta.a().length == (long) delta.rank() * weight.cols()
-                && delta.b().length == (long) delta.rank() * weight.rows());
-    if (!fits) {
+  private static void requireSlot(int slot, int first) {
+    if (slot < first || slot >= NUM_SLOTS) {
       throw new IllegalArgumentException(
-          "adapter: expected factors of " + weight + ", got other sizes for " + Text.quote(name));
-    }
-    if (delta.rank() > inner.length) {
-      inner = new float[delta.rank()];
+          "must be " + first + " <= slot < " + NUM_SLOTS + ": adapter slot=" + slot);
     }
   }
 
-  /** Returns what a sequence's adapter adds to a linear, or null. */
-  Adapter.@Nullable Delta find(StepBatch batch, int sequence, String name) {
-    int slot = batch.adapterSlot(sequence);
-    Adapter adapter = slot == StepBatch.NO_ADAPTER ? null : slots[slot];
-    return adapter == null ? null : adapter.deltas().get(name);
+  private void makeRoom(int rank) {
+    for (int i = 0; i < inner.length; i++) {
+      inner[i] = rank > inner[i].length ? new float[rank] : inner[i];
+    }
+  }
+
+  /**
+   * Notes whether any sequence of a step has an adapter.
+   *
+   * @throws IllegalArgumentException for a slot that is none
+   */
+  void begin(StepBatch batch) {
+    active = false;
+    for (int s = 0; s < batch.numSequences(); s++) {
+      int slot = batch.adapterSlot(s);
+      requireSlot(slot, StepBatch.NO_ADAPTER);
+      active |= slot >= 0 && slots[slot] != null;
+    }
+  }
+
+  /** Returns whether any sequence of this step has an adapter. */
+  boolean areActive() {
+    return active;
   }
 
   /** Adds scale * (in * A^T) * B^T to out[outOff..]. */
-  void add(Adapter.Delta delta, float[] in, int inOff, float[] out, int outOff) {
+  void add(
+      Adapter.Delta delta, float scale, float[] in, int inOff, float[] out, int outOff, int part) {
+    int rows = delta.b().length / delta.rank();
+    project(delta, in, inOff, part);
+    addRows(delta, scale, 0, rows, out, outOff, part);
+  }
+
+  /** Leaves in * A^T in the memory of a thread. */
+  void project(Adapter.Delta delta, float[] in, int inOff, int part) {
+    int cols = delta.a().length / delta.rank();
+    for (int k = 0; k < delta.rank(); k++) {
+      inner[part][k] = Dot.of(in, inOff, delta.a(), k * cols, cols, step.lanes(part));
+    }
+  }
+
+  /** Adds scale times rows [from, to) of B times what {@link #project} left to out[outOff..]. */
+  void addRows(
+      Adapter.Delta delta, float scale, int from, int to, float[] out, int outOff, int part) {
+    int rank = delta.rank();
+    for (int r = from; r < to; r++) {
+      float dot = Dot.of(inner[part], 0, delta.b(), r * rank, rank, step.lanes(part));
+      out[outOff + r - from] += scale * dot;
+    }
+  }
+
+  /** Adds scale * (in * rows [from, from + n) of B) * A to out[outOff..]. */
+  void addTransposed(
+      Adapter.Delta delta,
+      int from,
+      int n,
+      float[] in,
+      int inOff,
+      float[] out,
+      int outOff,
+      int part) {
     int rank = delta.rank();
     int cols = delta.a().length / rank;
-    int rows = delta.b().length / rank;
-    for (int k = 0; k < rank; k++) {
-      inner[k] = Dot.of(in, inOff, delta.a(), k * cols, cols, lanes);
+    Arrays.fill(inner[part], 0, rank, 0f);
+    for (int i = 0; i < n; i++) {
+      Sum.addScaled(in[inOff + i], delta.b(), (from + i) * rank, inner[part], 0, rank);
     }
-    for (int r = 0; r < rows; r++) {
-      out[outOff + r] += delta.scale() * Dot.of(inner, 0, delta.b(), r * rank, rank, lanes);
+    for (int k = 0; k < rank; k++) {
+      Sum.addScaled(delta.scale() * inner[part][k], delta.a(), k * cols, out, outOff, cols);
     }
   }
 }

@@ -80,7 +80,8 @@ final class Binder {
       case Op.Rope rope -> Elementwise.rope(rope, table(rope.rope()), step);
       case Op.StoreKv store -> Elementwise.storeKv(store, kv, step);
       case Op.LatentAttention attention ->
-          new LatentAttentionOperation(attention, matrix(attention.kvB()), kv, step, latentScratch);
+          new LatentAttentionOperation(
+              attention, matrix(attention.kvB()), kv, step, adapters, latentScratch);
       case Op.Attention attention -> new AttentionOperation(attention, kv, step, heads);
       case Op.TopKIndex index -> new TopKIndexOperation(index, kv, step, indexScratch);
       case Op.LayerNorm norm ->
@@ -94,7 +95,7 @@ final class Binder {
               step,
               routerScores,
               routerScratch);
-      case Op.Moe moe -> new MoeOperation(moe, experts(moe), step, moeScratch);
+      case Op.Moe moe -> new MoeOperation(moe, experts(moe), step, adapters, moeScratch);
       case Op.SwiGlu swiGlu -> Elementwise.swiGlu(swiGlu, step);
       case Op.Add add -> Elementwise.add(add, step);
       case Op.Logits logits -> new LogitsOperation(logits, matrix(logits.weight()), step, adapters);

@@ -54,8 +54,8 @@ final class CpuExecutable implements Executable {
     }
     this.logits = output;
     this.kv = new PagedKv(program, options);
-    this.adapters = new Adapters(program);
     this.step = new Step(program, options, team, worthADispatch, newBatch());
+    this.adapters = new Adapters(program, step);
     this.operations = new Binder(program, weights, step, kv, adapters).bind();
     this.rowLogits = new float[step.sizes().vocab()];
     this.previous = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
@@ -75,6 +75,7 @@ final class CpuExecutable implements Executable {
       throw new IllegalArgumentException(
           "must equal the wanted rows " + batch.numRows() + ": sampling rows=" + rows.numRows());
     }
+    adapters.begin(batch);
     SampledRows earlier = current;
     current = previous;
     previous = earlier;

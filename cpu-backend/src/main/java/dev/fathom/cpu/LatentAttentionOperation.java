@@ -1,11 +1,13 @@
 package dev.fathom.cpu;
 
+import dev.fathom.backend.Adapter;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.Vectors;
 import dev.fathom.program.Op;
 import dev.fathom.program.Value;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Multi-head latent attention (DeepSeek-V2, section 2.1), absorbed: W_UK takes the query into
@@ -13,6 +15,9 @@ import dev.fathom.program.Value;
  *
  * <p>The threads share out the pairs (token, head). Chunks of positions begin at the first one a
  * token attends to, so a result depends on nothing but the sequence.
+ *
+ * <p>An adapter on kv_b stays a term of its low rank: scale * A^T B_UK^T q joins the query in
+ * latent space, scale * B_UV A c the result. The cached latents are the same with and without it.
  */
 final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
 
@@ -21,6 +26,8 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
   private final PagedKv kv;
   private final PagedKv.Layer layer;
   private final Step step;
+  private final Adapters adapters;
+  private final Adapters.Site site;
   private final Scratch[] scratch;
   private final float[] query;
   private final float[] out;
@@ -47,12 +54,19 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
   }
 
   LatentAttentionOperation(
-      Op.LatentAttention op, Matrix kvB, PagedKv kv, Step step, Scratch[] scratch) {
+      Op.LatentAttention op,
+      Matrix kvB,
+      PagedKv kv,
+      Step step,
+      Adapters adapters,
+      Scratch[] scratch) {
     this.op = op;
     this.kvB = kvB;
     this.kv = kv;
     this.layer = kv.layer(op.cache());
     this.step = step;
+    this.adapters = adapters;
+    this.site = adapters.site(op.kvB());
     this.scratch = scratch;
     this.query = step.data(op.query());
     this.out = step.data(op.result());
@@ -80,15 +94,18 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
     for (int at = Step.begin(pairs, part, numParts); at < end; ) {
       int h = at % heads;
       int n = Math.min(Math.min(heads - h, end - at), HeadScratch.HEADS);
-      attend(at / heads, h, n, scratch[part]);
+      attend(at / heads, h, n, part);
       at += n;
     }
   }
 
   /** Computes heads [h, h + n) of token t. */
-  private void attend(int t, int h, int n, Scratch s) {
+  private void attend(int t, int h, int n, int part) {
+    Scratch s = scratch[part];
+    Adapter.Delta delta =
+        adapters.areActive() ? site.of(step.batch(), step.batch().sequenceOf(t)) : null;
     for (int i = 0; i < n; i++) {
-      absorb(t, h + i, s.heads.queries, i * (rank + rope));
+      absorb(t, h + i, s.heads.queries, i * (rank + rope), delta, part);
     }
     s.heads.begin();
     int len = numAttended(t);
@@ -98,7 +115,7 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
       s.heads.add(n, m, rank + rope, s.heads.keys, rank + rope, rank);
     }
     for (int i = 0; i < n; i++) {
-      release(t, h + i, i, s);
+      release(t, h + i, i, delta, part);
     }
   }
 
@@ -125,19 +142,29 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
   }
 
   /** Writes scale * (W_UK^T q_nope, q_rope) of a head to target[at..]. */
-  private void absorb(int t, int head, float[] target, int at) {
+  private void absorb(
+      int t, int head, float[] target, int at, Adapter.@Nullable Delta delta, int part) {
     int q = (t * heads + head) * (nope + rope);
-    kvB.multiplyTransposed(head * (nope + vDim), nope, query, q, target, at);
+    int row = head * (nope + vDim);
+    kvB.multiplyTransposed(row, nope, query, q, target, at);
+    if (delta != null) {
+      adapters.addTransposed(delta, row, nope, query, q, target, at, part);
+    }
     Sum.scale(op.scale(), target, at, target, at, rank);
     Sum.scale(op.scale(), query, q + nope, target, at + rank, rope);
   }
 
   /** Writes W_UV times the latent of head i to the result. */
-  private void release(int t, int head, int i, Scratch s) {
+  private void release(int t, int head, int i, Adapter.@Nullable Delta delta, int part) {
+    Scratch s = scratch[part];
     s.heads.finish(i, rank, s.latent, 0);
     kvB.order().arrange(s.latent, 0, s.ordered.data(), 0, rank);
     int from = head * (nope + vDim) + nope;
     int target = (t * heads + head) * vDim - from;
     kvB.multiply(from, from + vDim, s.ordered, 0, 1, out, target, 0, s.lanes);
+    if (delta != null) {
+      adapters.project(delta, s.latent, 0, part);
+      adapters.addRows(delta, delta.scale(), from, from + vDim, out, target + from, part);
+    }
   }
 }

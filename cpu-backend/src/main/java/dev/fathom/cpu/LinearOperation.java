@@ -15,6 +15,8 @@ final class LinearOperation implements Operation, ThreadTeam.Work {
   private final float @Nullable [] bias;
   private final Step step;
   private final Adapters adapters;
+  private final Adapters.Site site;
+  private final ThreadTeam.Work addAdapters = this::addAdapters;
   private final float[] in;
   private final float[] out;
   private final Vectors vectors;
@@ -26,6 +28,7 @@ final class LinearOperation implements Operation, ThreadTeam.Work {
     this.bias = bias;
     this.step = step;
     this.adapters = adapters;
+    this.site = adapters.site(op.weight());
     this.in = step.data(op.input());
     this.out = step.data(op.result());
     this.vectors = step.inputs(matrix.order(), in, matrix.cols());
@@ -36,8 +39,8 @@ final class LinearOperation implements Operation, ThreadTeam.Work {
     int n = step.vectors(op.input());
     step.arrange(matrix.order(), in, matrix.cols(), step.identity(), n);
     step.dispatch((long) n * matrix.rows() * matrix.cols(), this);
-    if (op.input().shape().lead() == Lead.TOKENS) {
-      addAdapters(n);
+    if (adapters.areActive() && op.input().shape().lead() == Lead.TOKENS) {
+      step.dispatch((long) n * (matrix.rows() + matrix.cols()), addAdapters);
     }
   }
 
@@ -58,13 +61,13 @@ final class LinearOperation implements Operation, ThreadTeam.Work {
     }
   }
 
-  private void addAdapters(int n) {
+  private void addAdapters(int part, int numParts) {
+    int n = step.vectors(op.input());
     int perToken = n / step.numTokens();
-    for (int i = 0; i < n; i++) {
-      int sequence = step.batch().sequenceOf(i / perToken);
-      Adapter.Delta delta = adapters.find(step.batch(), sequence, op.name());
+    for (int i = Step.begin(n, part, numParts); i < Step.begin(n, part + 1, numParts); i++) {
+      Adapter.Delta delta = site.of(step.batch(), step.batch().sequenceOf(i / perToken));
       if (delta != null) {
-        adapters.add(delta, in, i * matrix.cols(), out, i * matrix.rows());
+        adapters.add(delta, delta.scale(), in, i * matrix.cols(), out, i * matrix.rows(), part);
       }
     }
   }

@@ -10,20 +10,20 @@ import dev.fathom.program.Op;
 /** The wanted rows times the head; each thread has a range of the vocabulary. */
 final class LogitsOperation implements Operation, ThreadTeam.Work {
 
-  private final Op.Logits op;
   private final Matrix head;
   private final Step step;
   private final Adapters adapters;
+  private final Adapters.Site site;
   private final float[] in;
   private final float[] out;
   private final int[] tokenOfRow;
   private final Vectors vectors;
 
   LogitsOperation(Op.Logits op, Matrix head, Step step, Adapters adapters) {
-    this.op = op;
     this.head = head;
     this.step = step;
     this.adapters = adapters;
+    this.site = adapters.site(op.weight());
     this.in = step.data(op.input());
     this.out = step.data(op.result());
     this.tokenOfRow = new int[step.options().maxRows()];
@@ -44,11 +44,17 @@ final class LogitsOperation implements Operation, ThreadTeam.Work {
     int n = batch.numRows();
     step.arrange(head.order(), in, head.cols(), tokenOfRow, n);
     step.dispatch((long) n * head.rows() * head.cols(), this);
+    if (adapters.areActive()) {
+      addAdapters(batch, n);
+    }
+  }
+
+  private void addAdapters(StepBatch batch, int n) {
     for (int r = 0; r < n; r++) {
       int t = tokenOfRow[r];
-      Adapter.Delta delta = adapters.find(batch, batch.sequenceOf(t), op.name());
+      Adapter.Delta delta = site.of(batch, batch.sequenceOf(t));
       if (delta != null) {
-        adapters.add(delta, in, t * head.cols(), out, r * head.rows());
+        adapters.add(delta, delta.scale(), in, t * head.cols(), out, r * head.rows(), 0);
       }
     }
   }

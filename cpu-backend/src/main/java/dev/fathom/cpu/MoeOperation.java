@@ -1,12 +1,16 @@
 package dev.fathom.cpu;
 
+import dev.fathom.backend.Adapter;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.SwiGlu;
 import dev.fathom.cpu.kernel.Vectors;
 import dev.fathom.moe.ExpertPlan;
+import dev.fathom.program.Expert;
 import dev.fathom.program.Op;
+import dev.fathom.program.WeightRef;
 import java.util.Arrays;
+import java.util.function.Function;
 
 /**
  * The chosen experts, expert by expert, so that each weight is streamed once a step.
@@ -21,6 +25,10 @@ final class MoeOperation implements Operation {
 
   private final Op.Moe op;
   private final ExpertMatrices[] experts;
+  private final Adapters adapters;
+  private final Adapters.Site[] gateSites;
+  private final Adapters.Site[] upSites;
+  private final Adapters.Site[] downSites;
   private final Step step;
   private final Scratch scratch;
   private final float[] in;
@@ -31,6 +39,8 @@ final class MoeOperation implements Operation {
   private final Vectors downInputs;
   private final ThreadTeam.Work gateAndUp = this::gateAndUp;
   private final ThreadTeam.Work down = this::down;
+  private final ThreadTeam.Work adaptGateAndUp = this::adaptGateAndUp;
+  private final ThreadTeam.Work adaptDown = this::adaptDown;
   private final ThreadTeam.Work arrange = this::arrange;
 
   /** Memory that all mixtures of a program share. */
@@ -51,9 +61,13 @@ final class MoeOperation implements Operation {
     }
   }
 
-  MoeOperation(Op.Moe op, ExpertMatrices[] experts, Step step, Scratch scratch) {
+  MoeOperation(Op.Moe op, ExpertMatrices[] experts, Step step, Adapters adapters, Scratch scratch) {
     this.op = op;
     this.experts = experts;
+    this.adapters = adapters;
+    this.gateSites = sites(Expert::gate);
+    this.upSites = sites(Expert::up);
+    this.downSites = sites(Expert::down);
     this.step = step;
     this.scratch = scratch;
     this.in = step.data(op.input());
@@ -67,14 +81,26 @@ final class MoeOperation implements Operation {
     this.downInputs = new Vectors(scratch.up, intermediate, step.identity());
   }
 
+  private Adapters.Site[] sites(Function<Expert, WeightRef> matrix) {
+    return op.experts().stream()
+        .map(expert -> adapters.site(matrix.apply(expert)))
+        .toArray(Adapters.Site[]::new);
+  }
+
   @Override
   public void run() {
     plan();
     long rows = scratch.plan.numAssignments();
     step.arrange(experts[0].gate().order(), in, hidden, step.identity(), step.numTokens());
     step.dispatch(2 * rows * intermediate * hidden, gateAndUp);
+    if (adapters.areActive()) {
+      step.dispatch(2 * rows * (intermediate + hidden), adaptGateAndUp);
+    }
     step.dispatch(rows * intermediate, arrange);
     step.dispatch(rows * intermediate * hidden, down);
+    if (adapters.areActive()) {
+      step.dispatch(rows * (intermediate + hidden), adaptDown);
+    }
   }
 
   private void plan() {
@@ -106,9 +132,53 @@ final class MoeOperation implements Operation {
     ExpertMatrices e = experts[expert];
     e.gate().multiply(from, to, gateInputs, first, n, scratch.gate, off, intermediate, lanes);
     e.up().multiply(from, to, gateInputs, first, n, scratch.up, off, intermediate, lanes);
+    if (adapters.areActive()) {
+      return; // adaptGateAndUp goes on
+    }
     for (int i = 0; i < n; i++) {
       int row = off + i * intermediate + from;
       SwiGlu.run(scratch.gate, scratch.up, op.limit(), scratch.gate, row, to - from, lanes);
+    }
+  }
+
+  /** Adds what adapters give to gate and up, and activates. */
+  private void adaptGateAndUp(int part, int numParts) {
+    int rows = scratch.plan.numAssignments();
+    int[] ids = step.ints(op.routing());
+    for (int i = Step.begin(rows, part, numParts); i < Step.begin(rows, part + 1, numParts); i++) {
+      int expert = ids[scratch.plan.assignmentOf(i)];
+      int row = i * intermediate;
+      add(gateSites[expert], i, scratch.gate, row, part);
+      add(upSites[expert], i, scratch.up, row, part);
+      SwiGlu.run(
+          scratch.gate, scratch.up, op.limit(), scratch.gate, row, intermediate, step.lanes(part));
+    }
+  }
+
+  private void add(Adapters.Site site, int i, float[] target, int off, int part) {
+    int t = scratch.tokenOf[i];
+    Adapter.Delta delta = site.of(step.batch(), step.batch().sequenceOf(t));
+    if (delta != null) {
+      adapters.add(delta, delta.scale(), in, t * hidden, target, off, part);
+    }
+  }
+
+  /** Adds what adapters give to down: each thread has a range of tokens. */
+  private void adaptDown(int part, int numParts) {
+    int from = Step.begin(step.numTokens(), part, numParts);
+    int to = Step.begin(step.numTokens(), part + 1, numParts);
+    int[] ids = step.ints(op.routing());
+    for (int i = 0; i < scratch.plan.numAssignments(); i++) {
+      int t = scratch.tokenOf[i];
+      if (t < from || t >= to) {
+        continue;
+      }
+      Adapters.Site site = downSites[ids[scratch.plan.assignmentOf(i)]];
+      Adapter.Delta delta = site.of(step.batch(), step.batch().sequenceOf(t));
+      if (delta != null) {
+        float scale = delta.scale() * scratch.weightOf[i];
+        adapters.add(delta, scale, scratch.gate, i * intermediate, out, t * hidden, part);
+      }
     }
   }
 

@@ -164,21 +164,25 @@ final class Interpreter {
     if (op.input().shape().lead() == Lead.TOKENS) {
       for (int i = 0; i < n; i++) {
         int sequence = batch.sequenceOf(i * batch.numTokens() / n);
-        addAdapter(op.name(), sequence, op.weight(), op.input(), i, op.result(), i);
+        addAdapter(sequence, op.weight(), op.input(), i, op.result(), i);
       }
     }
   }
 
-  private void addAdapter(
-      String name, int sequence, WeightRef weight, Value in, int i, Value out, int o) {
-    int slot = batch.adapterSlot(sequence);
-    Adapter adapter = slot == StepBatch.NO_ADAPTER ? null : adapters[slot];
-    Adapter.Delta delta = adapter == null ? null : adapter.deltas().get(name);
+  private void addAdapter(int sequence, WeightRef weight, Value in, int i, Value out, int o) {
+    Adapter.Delta delta = delta(sequence, weight);
     if (delta != null) {
       int cols = weight.cols();
       int rows = weight.rows();
       Projection.addDelta(delta, data(in), i * cols, cols, data(out), o * rows, rows);
     }
+  }
+
+  /** Returns what the adapter of a sequence adds to a linear, or null. */
+  private Adapter.@Nullable Delta delta(int sequence, WeightRef weight) {
+    int slot = batch.adapterSlot(sequence);
+    Adapter adapter = slot == StepBatch.NO_ADAPTER ? null : adapters[slot];
+    return adapter == null ? null : adapter.deltas().get(weight.linearName());
   }
 
   private void slice(Op.Slice op) {
@@ -217,7 +221,13 @@ final class Interpreter {
     Value selection = op.selection();
     int[] selected = selection == null ? null : ints[plan.slotOf(selection)];
     new LatentAttention(op, matrix(op.kvB()), scratch, options.latentForm())
-        .run(batch, kv, data(op.query()), selected, data(op.result()));
+        .run(
+            batch,
+            kv,
+            data(op.query()),
+            selected,
+            data(op.result()),
+            sequence -> delta(sequence, op.kvB()));
   }
 
   private void topKIndex(Op.TopKIndex op) {
@@ -261,22 +271,23 @@ final class Interpreter {
     for (int e = 0; e < experts.size(); e++) {
       if (expertPlan.count(e) > 0) {
         activate(experts.get(e), e, data(op.input()), op.limit());
-        addDown(matrix(experts.get(e).down()), e, slots[slot], out);
+        addDown(experts.get(e).down(), e, slots[slot], out);
       }
     }
   }
 
   /** scratch.gate[i, r] = silu(gate row r * x) * (up row r * x) for the tokens of an expert. */
   private void activate(Expert expert, int e, float[] in, float limit) {
-    gather(matrix(expert.gate()), e, in, scratch.gate);
-    gather(matrix(expert.up()), e, in, scratch.up);
+    gather(expert.gate(), e, in, scratch.gate);
+    gather(expert.up(), e, in, scratch.up);
     int len = expertPlan.count(e) * expert.gate().rows();
     for (int i = 0; i < len; i++) {
       scratch.gate[i] = Elementwise.swiGlu(scratch.gate[i], scratch.up[i], limit);
     }
   }
 
-  private void gather(WeightMatrix weight, int e, float[] in, float[] target) {
+  private void gather(WeightRef ref, int e, float[] in, float[] target) {
+    WeightMatrix weight = matrix(ref);
     int begin = expertPlan.offset(e);
     int rows = weight.rows();
     int cols = weight.cols();
@@ -287,9 +298,17 @@ final class Interpreter {
         target[i * rows + r] = Dot.of(in, t * cols, scratch.row, 0, cols);
       }
     }
+    for (int i = 0; i < expertPlan.count(e); i++) {
+      int t = expertPlan.tokenOf(begin + i);
+      Adapter.Delta delta = delta(batch.sequenceOf(t), ref);
+      if (delta != null) {
+        Projection.addDelta(delta, in, t * cols, cols, target, i * rows, rows);
+      }
+    }
   }
 
-  private void addDown(WeightMatrix down, int e, float[] routingWeights, float[] out) {
+  private void addDown(WeightRef ref, int e, float[] routingWeights, float[] out) {
+    WeightMatrix down = matrix(ref);
     int begin = expertPlan.offset(e);
     int cols = down.cols();
     int topK = expertPlan.topK();
@@ -299,6 +318,16 @@ final class Interpreter {
         int t = expertPlan.tokenOf(begin + i);
         float weight = routingWeights[t * topK + expertPlan.slotOf(begin + i)];
         out[t * down.rows() + r] += weight * Dot.of(scratch.gate, i * cols, scratch.row, 0, cols);
+      }
+    }
+    for (int i = 0; i < expertPlan.count(e); i++) {
+      int t = expertPlan.tokenOf(begin + i);
+      float weight = routingWeights[t * topK + expertPlan.slotOf(begin + i)];
+      Adapter.Delta delta = delta(batch.sequenceOf(t), ref);
+      if (delta != null) {
+        Adapter.Delta weighed = delta.scaled(weight);
+        Projection.addDelta(
+            weighed, scratch.gate, i * cols, cols, out, t * down.rows(), down.rows());
       }
     }
   }
@@ -428,7 +457,7 @@ final class Interpreter {
     for (int s = 0; s < batch.numSequences(); s++) {
       for (int r = batch.firstRow(s); r < batch.firstRow(s + 1); r++) {
         int t = batch.tokenOfRow(s, r);
-        addAdapter(op.name(), s, op.weight(), op.input(), t, op.result(), r);
+        addAdapter(s, op.weight(), op.input(), t, op.result(), r);
       }
     }
   }

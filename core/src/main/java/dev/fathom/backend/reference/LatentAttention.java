@@ -1,5 +1,6 @@
 package dev.fathom.backend.reference;
 
+import dev.fathom.backend.Adapter;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.program.Op;
@@ -12,6 +13,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Absorbed: the query is taken into latent space by W_UK, attends to the latents themselves, and
  * the weighted latent leaves through W_UV. Expanded: key and value of every position are rebuilt.
+ * An adapter on kv_b is added to the rows of each head, W + scale * B * A, so that both forms see
+ * the merged weights.
  */
 final class LatentAttention {
 
@@ -37,14 +40,26 @@ final class LatentAttention {
     this.heads = op.numHeads();
   }
 
+  /** What the adapter of a sequence adds to kv_b. */
+  interface Deltas {
+    /** Returns the delta of sequence s, or null. */
+    Adapter.@Nullable Delta of(int s);
+  }
+
   /** Computes all tokens of a step; selected is [T, k] positions, or null for all. */
-  void run(StepBatch batch, PagedKv kv, float[] query, int @Nullable [] selected, float[] out) {
+  void run(
+      StepBatch batch,
+      PagedKv kv,
+      float[] query,
+      int @Nullable [] selected,
+      float[] out,
+      Deltas deltas) {
     for (int s = 0; s < batch.numSequences(); s++) {
       int end = batch.firstToken(s + 1);
       int len = batch.position(end - 1) + 1;
       kv.gather(batch, s, op.cache(), len, scratch.cache);
       for (int h = 0; h < heads; h++) {
-        decodeHead(h);
+        decodeHead(h, deltas.of(s));
         if (form == LatentForm.EXPANDED) {
           expand(len);
         }
@@ -78,9 +93,23 @@ final class LatentAttention {
     return selection == null ? 0 : selection.shape().last();
   }
 
-  private void decodeHead(int h) {
+  private void decodeHead(int h, Adapter.@Nullable Delta delta) {
     for (int r = 0; r < nope + vDim; r++) {
       kvB.decodeRow(h * (nope + vDim) + r, scratch.headRows, r * rank);
+      if (delta != null) {
+        addRow(delta, h * (nope + vDim) + r, r * rank);
+      }
+    }
+  }
+
+  /** Adds scale * (B * A)[row] to headRows[off..]. */
+  private void addRow(Adapter.Delta delta, int row, int off) {
+    for (int j = 0; j < rank; j++) {
+      double sum = 0;
+      for (int k = 0; k < delta.rank(); k++) {
+        sum += (double) delta.b()[row * delta.rank() + k] * delta.a()[k * rank + j];
+      }
+      scratch.headRows[off + j] += (float) (delta.scale() * sum);
     }
   }
 

@@ -10,6 +10,7 @@ import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
+import dev.fathom.program.Linears;
 import dev.fathom.program.Program;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -22,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class ReferenceExecutable implements Executable {
 
-  private static final int NUM_ADAPTER_SLOTS = 8;
+  private static final int NUM_ADAPTER_SLOTS = 64;
   private static final int MAX_TOP_LOGPROBS = 20;
 
   private final Program program;
@@ -57,6 +58,9 @@ final class ReferenceExecutable implements Executable {
       throw new IllegalArgumentException(
           "must equal the wanted rows " + batch.numRows() + ": sampling rows=" + rows.numRows());
     }
+    for (int s = 0; s < batch.numSequences(); s++) {
+      requireSlot(batch.adapterSlot(s), StepBatch.NO_ADAPTER);
+    }
     SampledRows earlier = current;
     current = previous;
     previous = earlier;
@@ -69,6 +73,13 @@ final class ReferenceExecutable implements Executable {
     return new FinishedStep(program, options, interpreter::data, current, batch);
   }
 
+  private static void requireSlot(int slot, int first) {
+    if (slot < first || slot >= NUM_ADAPTER_SLOTS) {
+      throw new IllegalArgumentException(
+          "must be " + first + " <= slot < " + NUM_ADAPTER_SLOTS + ": adapter slot=" + slot);
+    }
+  }
+
   private void requireOpen() {
     if (closed) {
       throw new IllegalStateException("executable: expected an open one, got a closed one");
@@ -77,6 +88,10 @@ final class ReferenceExecutable implements Executable {
 
   @Override
   public void setAdapter(int slot, @Nullable Adapter adapter) {
+    requireSlot(slot, 0);
+    if (adapter != null) {
+      adapter.requireFit(new Linears(program).byName());
+    }
     adapters[slot] = adapter;
   }
 

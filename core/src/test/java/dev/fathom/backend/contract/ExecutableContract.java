@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.Backend;
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.LatentForm;
 import dev.fathom.backend.RowSampler;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
@@ -14,6 +15,7 @@ import dev.fathom.backend.contract.Rig.Seq;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 /** Sampling, adapters, refusals, life and death of an executable. */
@@ -144,6 +146,65 @@ abstract class ExecutableContract extends StepContract {
       near("blue", rig.run(sequence).logits(), merged(blue, a));
       rig.executable().setAdapter(1, null);
       same("cleared", rig.run(sequence).logits(), whole(a));
+    }
+  }
+
+  @Test
+  void adaptersGiveTheSameInEveryFormOfLatentAttention() {
+    int[] a = TinyModel.tokens(9, 3);
+    Adapter red = TinyModel.adapter("red", 3, 50);
+    float[] want = merged(red, a);
+    for (LatentForm form : latentForms()) {
+      try (Rig rig =
+          new Rig(provider(), model.program, model.weights, new Capacities().form(form))) {
+        rig.executable().setAdapter(0, red);
+        near(form.name(), rig.run(Seq.all(rig.blocksFor(9), 0, a).adapter(0)).logits(), want);
+      }
+    }
+  }
+
+  @Test
+  void theNumberOfThreadsAndTheChunkDoNotChangeABitOfAnAdaptedSequence() {
+    int[] a = TinyModel.tokens(20, 1);
+    Adapter red = TinyModel.adapter("red", 5, 50);
+    float[] want = null;
+    for (int threads : new int[] {1, 2, 5}) {
+      try (Rig rig = new Rig(provider(), threads, model.program, model.weights, new Capacities())) {
+        rig.executable().setAdapter(3, red);
+        int[] blocks = rig.blocksFor(20);
+        float[] got = rig.run(Seq.all(blocks, 0, a).adapter(3)).logits();
+        want = want == null ? got : want;
+        same("threads=" + threads, got, want);
+        rig.run(Seq.none(blocks, 0, part(a, 0, 13)).adapter(3));
+        float[] rest = rig.run(Seq.all(blocks, 13, part(a, 13, 20)).adapter(3)).logits();
+        same("chunk", rest, rows(want, 13, 20));
+      }
+    }
+  }
+
+  @Test
+  void aDeltaThatFitsNoLinearAndASlotThatIsNoneAreRefused() {
+    try (Rig rig = rig()) {
+      Executable executable = rig.executable();
+      Adapter.Delta delta = new Adapter.Delta(new float[26], new float[30], 1, 1);
+      for (String name : List.of("1.gate", "embed", "0.attn.kv_norm", "nothing")) {
+        assertThatThrownBy(() -> executable.setAdapter(0, new Adapter("x", Map.of(name, delta))))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("adapter: expected a linear of the program, got \"" + name + "\"");
+      }
+      Adapter wide = new Adapter("x", Map.of("lm_head", delta));
+      assertThatThrownBy(() -> executable.setAdapter(0, wide))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("expected factors of lm_head.weight[37, 26]");
+      int slots = executable.numAdapterSlots();
+      String rule = " <= slot < " + slots + ": adapter slot=" + slots;
+      assertThatThrownBy(() -> executable.setAdapter(slots, null))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("must be 0" + rule);
+      assertThatThrownBy(() -> rig.run(Seq.last(new int[] {0}, 0, 1).adapter(slots)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("must be -1" + rule);
+      rig.run(Seq.last(new int[] {0}, 0, 1));
     }
   }
 

@@ -85,8 +85,7 @@ public final class TinyModel {
     Value key = g.rope(g.slice(a, RANK, RANK + ROPE), rope, 0);
     KvSpec.Latent cache = new KvSpec.Latent(layer, RANK, ROPE);
     g.storeKv(cache, latent, key);
-    WeightRef kvB =
-        weights.normal(at + "kv_b", WeightFormat.FP8_E4M3, 0.4, HEADS * (NOPE + V), RANK);
+    WeightRef kvB = weight(at + "kv_b", WeightFormat.FP8_E4M3, 0.4, HEADS * (NOPE + V), RANK);
     Value heads = g.latentAttention(q, kvB, cache, NOPE, 0.35);
     WeightRef o = weight(at + "o.weight", WeightFormat.FP8_E4M3, 0.3, HIDDEN, HEADS * V);
     WeightRef bias = weights.normal(at + "o.bias", WeightFormat.BF16, 0.1, HIDDEN);
@@ -108,9 +107,9 @@ public final class TinyModel {
       String at = "1.experts." + e;
       experts.add(
           new Expert(
-              weights.normal(at + ".gate", WeightFormat.FP8_E4M3, 0.3, 13, HIDDEN),
-              weights.normal(at + ".up", WeightFormat.FP8_E4M3, 0.3, 13, HIDDEN),
-              weights.normal(at + ".down", WeightFormat.FP8_E4M3, 0.3, HIDDEN, 13)));
+              weight(at + ".gate", WeightFormat.FP8_E4M3, 0.3, 13, HIDDEN),
+              weight(at + ".up", WeightFormat.FP8_E4M3, 0.3, 13, HIDDEN),
+              weight(at + ".down", WeightFormat.FP8_E4M3, 0.3, HIDDEN, 13)));
     }
     Value routed = g.moe(x, g.route(x, gate, bias, spec), experts);
     return g.add(routed, dense(x, "1.shared", WeightFormat.FP8_E4M3));
@@ -125,7 +124,11 @@ public final class TinyModel {
     WeightRef plain = weights.normal(name, format, deviation, rows, cols);
     Adapter.Delta delta = merged.get(name.replace(".weight", ""));
     if (delta == null) {
-      return plain;
+      // All experts of a layer have one format, as in every checkpoint.
+      boolean keeps = merged.isEmpty() || !name.contains(".experts.");
+      return keeps
+          ? plain
+          : weights.exact(name, OpContract.narrow(weights.values(plain)), rows, cols);
     }
     double[] values = weights.values(plain).clone();
     for (int r = 0; r < rows; r++) {
@@ -139,7 +142,10 @@ public final class TinyModel {
     return weights.exact(name, OpContract.narrow(values), rows, cols);
   }
 
-  /** An adapter of a rank on the linears of the first layer, the shared expert and the head. */
+  /**
+   * An adapter of a rank on linears of the first layer, kv_b of both, the shared and half of the
+   * routed experts, and the head.
+   */
   static Adapter adapter(String name, int rank, long seed) {
     Map<String, Adapter.Delta> deltas = new HashMap<>();
     deltas.put("0.attn.q", delta(HIDDEN, HEADS * (NOPE + ROPE), rank, seed + 1));
@@ -148,6 +154,14 @@ public final class TinyModel {
     deltas.put("0.mlp.up", delta(HIDDEN, INNER, rank, seed + 4));
     deltas.put("0.mlp.down", delta(INNER, HIDDEN, rank, seed + 5));
     deltas.put("1.shared.gate", delta(HIDDEN, INNER, rank, seed + 6));
+    for (int layer = 0; layer < 2; layer++) {
+      deltas.put(layer + ".attn.kv_b", delta(RANK, HEADS * (NOPE + V), rank, seed + 8 + layer));
+    }
+    for (int e = 0; e < EXPERTS; e += 2) {
+      deltas.put("1.experts." + e + ".gate", delta(HIDDEN, 13, rank, seed + 10 + e));
+      deltas.put("1.experts." + e + ".up", delta(HIDDEN, 13, rank, seed + 20 + e));
+      deltas.put("1.experts." + e + ".down", delta(13, HIDDEN, rank, seed + 30 + e));
+    }
     deltas.put("lm_head", delta(HIDDEN, VOCAB, rank, seed + 7));
     return new Adapter(name, deltas);
   }
