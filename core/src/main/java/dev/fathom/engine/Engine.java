@@ -54,6 +54,7 @@ public final class Engine implements AutoCloseable {
   private final List<ProbeStep> probes = new ArrayList<>();
   private final AtomicInteger numQueued = new AtomicInteger();
   private final AtomicInteger usedBlocks = new AtomicInteger();
+  private final EngineAdapters adapters;
   private final Object lifecycle = new Object();
   private final CountDownLatch stopped = new CountDownLatch(1);
   private volatile boolean closed;
@@ -67,6 +68,20 @@ public final class Engine implements AutoCloseable {
    * @param tokenizer decodes what is sampled
    */
   public Engine(EngineOptions options, Executable executable, Tokenizer tokenizer) {
+    this(options, AdapterLimits.NONE, executable, tokenizer);
+  }
+
+  /**
+   * Starts the thread.
+   *
+   * @param options the capacities that the executable was compiled with
+   * @param limits how many adapters may be loaded
+   * @param executable owned from now on
+   * @param tokenizer decodes what is sampled
+   */
+  public Engine(
+      EngineOptions options, AdapterLimits limits, Executable executable, Tokenizer tokenizer) {
+    this.adapters = new EngineAdapters(limits, executable, this::post, inbox::add);
     this.options = options;
     this.executable = executable;
     this.tokenizer = tokenizer;
@@ -105,9 +120,21 @@ public final class Engine implements AutoCloseable {
    * @return how to cancel it
    * @throws GenerationException if the engine was closed or too many requests wait
    * @throws BackendException if the backend is broken
+   * @throws dev.fathom.error.InvalidRequestException if its adapter is not loaded
    */
   public Cancellation submit(EngineRequest spec, RequestListener listener) {
-    RunningRequest request = new RunningRequest(spec, listener, tokenizer, System.nanoTime());
+    AdapterTable.Entry adapter = adapters.acquire(spec.adapter());
+    try {
+      RunningRequest request =
+          new RunningRequest(spec, listener, tokenizer, adapter, System.nanoTime());
+      return submit(request);
+    } catch (RuntimeException | Error e) {
+      adapters.release(adapter);
+      throw e;
+    }
+  }
+
+  private Cancellation submit(RunningRequest request) {
     if (numQueued.incrementAndGet() > options.maxQueued()) {
       numQueued.decrementAndGet();
       throw new GenerationException(
@@ -126,6 +153,11 @@ public final class Engine implements AutoCloseable {
       request.cancel();
       inbox.add(() -> {});
     };
+  }
+
+  /** Returns the adapters that requests may name. */
+  public EngineAdapters adapters() {
+    return adapters;
   }
 
   private void post(Runnable command) {
@@ -467,6 +499,9 @@ public final class Engine implements AutoCloseable {
       numQueued.decrementAndGet();
     }
     noteUsedBlocks();
+    if (!request.hasEnded()) {
+      adapters.release(request.adapter());
+    }
     try {
       request.end(reason, failure, System.nanoTime());
     } catch (RuntimeException e) {

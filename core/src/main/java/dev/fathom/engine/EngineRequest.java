@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param stops texts that end a choice with {@link EndReason#STOP}
  * @param parser makes a parser for each choice, null where all text is content
  * @param startsReasoning whether the first token belongs to reasoning
+ * @param adapter name of a loaded adapter, or null
  */
 public record EngineRequest(
     int[] promptIds,
@@ -28,11 +29,36 @@ public record EngineRequest(
     int[] stopIds,
     List<String> stops,
     @Nullable Supplier<OutputParser> parser,
-    boolean startsReasoning) {
+    boolean startsReasoning,
+    @Nullable String adapter) {
 
   /** Copies the lists. */
   public EngineRequest {
     choices = List.copyOf(choices);
     stops = List.copyOf(stops);
+  }
+
+  /** Creates a request without an adapter. */
+  public EngineRequest(
+      int[] promptIds,
+      int maxTokens,
+      int minTokens,
+      List<SamplingParams> choices,
+      int[] endIds,
+      int[] stopIds,
+      List<String> stops,
+      @Nullable Supplier<OutputParser> parser,
+      boolean startsReasoning) {
+    this(
+        promptIds,
+        maxTokens,
+        minTokens,
+        choices,
+        endIds,
+        stopIds,
+        stops,
+        parser,
+        startsReasoning,
+        null);
   }
 }

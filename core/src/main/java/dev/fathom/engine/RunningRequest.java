@@ -1,6 +1,7 @@
 package dev.fathom.engine;
 
 import dev.fathom.backend.SamplingParams;
+import dev.fathom.backend.StepBatch;
 import dev.fathom.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,6 +18,7 @@ final class RunningRequest {
   final RequestListener listener;
   final ChoiceOutput[] outputs;
   final List<Sequence> sequences = new ArrayList<>();
+  private final AdapterTable.@Nullable Entry adapter;
   private final long submittedNanos;
   private volatile boolean cancelled;
   private long startedNanos;
@@ -27,15 +29,35 @@ final class RunningRequest {
   private int numOpen;
 
   RunningRequest(
-      EngineRequest spec, RequestListener listener, Tokenizer tokenizer, long submittedNanos) {
+      EngineRequest spec,
+      RequestListener listener,
+      Tokenizer tokenizer,
+      AdapterTable.@Nullable Entry adapter,
+      long submittedNanos) {
     this.spec = spec;
     this.listener = listener;
+    this.adapter = adapter;
     this.submittedNanos = submittedNanos;
     this.numOpen = spec.choices().size();
     this.outputs = new ChoiceOutput[numOpen];
     for (int i = 0; i < numOpen; i++) {
       outputs[i] = new ChoiceOutput(tokenizer, spec);
     }
+  }
+
+  /** Returns the adapter that this request holds until it has ended, or null. */
+  AdapterTable.@Nullable Entry adapter() {
+    return adapter;
+  }
+
+  /** Returns the adapter slot of all its sequences. */
+  int adapterSlot() {
+    return adapter == null ? StepBatch.NO_ADAPTER : adapter.slot;
+  }
+
+  /** Returns what tells cached prefixes of different adapters apart; 0 for none. */
+  long adapterId() {
+    return adapter == null ? 0 : adapter.id;
   }
 
   void cancel() {

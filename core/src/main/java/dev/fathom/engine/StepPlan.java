@@ -89,7 +89,7 @@ final class StepPlan {
     }
     for (int i = 0; i < size; i++) {
       Sequence s = sequence(i);
-      batch.addSequence(StepBatch.NO_ADAPTER, row[i] < 0 ? 0 : 1);
+      batch.addSequence(s.request.adapterSlot(), row[i] < 0 ? 0 : 1);
       for (int g = 0; g < s.tables.length; g++) {
         addBlocks(batch, g, s.tables[g]);
       }

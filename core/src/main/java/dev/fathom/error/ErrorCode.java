@@ -116,6 +116,11 @@ public enum ErrorCode {
   /** The weights are quantized in a way that this library does not read. */
   QUANTIZATION_UNSUPPORTED(2013, "Quantization not supported"),
 
+  /** An adapter uses something that this library does not implement. */
+  ADAPTER_UNSUPPORTED(2100, "Adapter not supported"),
+  /** An adapter's files contradict each other or the model. */
+  ADAPTER_INVALID(2101, "Adapter not usable"),
+
   /** A tokenizer could not be read. */
   TOKENIZER_INVALID(3000, "Tokenizer not usable"),
   /** A tokenizer is of a kind that this library does not implement. */
@@ -145,6 +150,12 @@ public enum ErrorCode {
   REQUEST_INVALID(5000, "Invalid request"),
   /** The prompt does not fit the context. */
   PROMPT_TOO_LONG(5001, "Prompt too long"),
+  /** No adapter of the name that a request gives is loaded. */
+  ADAPTER_UNKNOWN(5100, "Unknown adapter"),
+  /** An adapter of this name is loaded already. */
+  ADAPTER_NAME_IN_USE(5101, "Adapter name in use"),
+  /** More adapters, or larger ones, than the model was loaded for. */
+  ADAPTER_LIMIT(5102, "No room for the adapter"),
 
   /** The model was closed. */
   MODEL_CLOSED(6000, "Model closed"),
