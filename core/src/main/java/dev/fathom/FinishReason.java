@@ -12,6 +12,10 @@ public enum FinishReason {
   LENGTH,
   /** Prompt and output fill the context of the loaded model. */
   CONTEXT,
+  /** The output repeated itself and the request asked to end then. */
+  REPETITION,
+  /** The request's time was up; what came before is kept. */
+  DEADLINE,
   /** The stream was closed or the future cancelled. */
   CANCELLED,
   /** The generation failed; what came before the failure is kept. */

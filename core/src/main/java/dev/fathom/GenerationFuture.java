@@ -7,9 +7,9 @@ import org.jspecify.annotations.Nullable;
 /** A future whose cancelling cancels the generation. */
 final class GenerationFuture extends CompletableFuture<Generation> {
 
-  private volatile Engine.@Nullable Cancellation cancellation;
+  private volatile Engine.@Nullable Ticket cancellation;
 
-  void startedAs(Engine.Cancellation how) {
+  void startedAs(Engine.Ticket how) {
     cancellation = how;
     if (isCancelled()) {
       how.cancel();
@@ -19,7 +19,7 @@ final class GenerationFuture extends CompletableFuture<Generation> {
   @Override
   public boolean cancel(boolean mayInterruptIfRunning) {
     boolean cancelled = super.cancel(mayInterruptIfRunning);
-    Engine.Cancellation how = cancellation;
+    Engine.Ticket how = cancellation;
     if (cancelled && how != null) {
       how.cancel();
     }

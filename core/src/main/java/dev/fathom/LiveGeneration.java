@@ -32,7 +32,7 @@ final class LiveGeneration implements TokenStream, RequestListener {
   private final Deque<Token> tokens = new ArrayDeque<>();
   private final boolean keepsTokens;
   private final Iterator<Token> iterator = new TokenIterator();
-  private Engine.@Nullable Cancellation cancellation;
+  private Engine.@Nullable Ticket cancellation;
   private @Nullable RequestOutcome outcome;
   private boolean closed;
 
@@ -40,7 +40,7 @@ final class LiveGeneration implements TokenStream, RequestListener {
     this.keepsTokens = keepsTokens;
   }
 
-  void startedAs(Engine.Cancellation how) {
+  void startedAs(Engine.Ticket how) {
     lock.lock();
     try {
       cancellation = how;
@@ -168,7 +168,7 @@ final class LiveGeneration implements TokenStream, RequestListener {
 
   @Override
   public void close() {
-    Engine.Cancellation how;
+    Engine.Ticket how;
     lock.lock();
     try {
       closed = true;
@@ -226,6 +226,8 @@ final class LiveGeneration implements TokenStream, RequestListener {
       case TOOL_CALLS -> FinishReason.TOOL_CALLS;
       case LENGTH -> FinishReason.LENGTH;
       case CONTEXT -> FinishReason.CONTEXT;
+      case REPETITION -> FinishReason.REPETITION;
+      case DEADLINE -> FinishReason.DEADLINE;
       case CANCELLED -> FinishReason.CANCELLED;
       case ERROR -> FinishReason.ERROR;
     };

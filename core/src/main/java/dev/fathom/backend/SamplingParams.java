@@ -4,7 +4,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * How a row is sampled. Applied in this order: logit bias, repetition, presence and frequency
- * penalties, token mask, temperature, top-k, top-p, min-p. Values were checked where they were set.
+ * penalties, processors of the row, token mask, temperature, top-k, top-p, min-p. Values were
+ * checked where they were set.
  *
  * @param temperature 0 takes the most probable token (lowest id on ties); otherwise logits are
  *     divided by it

@@ -13,6 +13,7 @@ public final class SamplingRows {
   private final long[] position;
   private final @Nullable TokenCounts[] counts;
   private final long[] @Nullable [] mask;
+  private final @Nullable RowProcessor[] processor;
   private int numRows;
 
   /** Creates room for the rows of a step. */
@@ -21,12 +22,14 @@ public final class SamplingRows {
     this.position = new long[maxRows];
     this.counts = new TokenCounts[maxRows];
     this.mask = new long[maxRows][];
+    this.processor = new RowProcessor[maxRows];
   }
 
   /** Forgets all rows. */
   public void clear() {
     Arrays.fill(counts, 0, numRows, null);
     Arrays.fill(mask, 0, numRows, null);
+    Arrays.fill(processor, 0, numRows, null);
     numRows = 0;
   }
 
@@ -45,11 +48,27 @@ public final class SamplingRows {
       long rowPosition,
       @Nullable TokenCounts rowCounts,
       long @Nullable [] rowMask) {
+    return add(rowParams, rowPosition, rowCounts, rowMask, null);
+  }
+
+  /**
+   * Adds a row whose logits are processed.
+   *
+   * @param rowProcessor changes its logits, or null
+   * @return its index
+   */
+  public int add(
+      SamplingParams rowParams,
+      long rowPosition,
+      @Nullable TokenCounts rowCounts,
+      long @Nullable [] rowMask,
+      @Nullable RowProcessor rowProcessor) {
     int row = numRows++;
     params[row] = rowParams;
     position[row] = rowPosition;
     counts[row] = rowCounts;
     mask[row] = rowMask;
+    processor[row] = rowProcessor;
     return row;
   }
 
@@ -81,5 +100,10 @@ public final class SamplingRows {
   /** Returns the allowed tokens as a bit set, or null. */
   public long @Nullable [] mask(int row) {
     return mask[row];
+  }
+
+  /** Returns what changes the row's logits, or null. */
+  public @Nullable RowProcessor processor(int row) {
+    return processor[row];
   }
 }

@@ -12,6 +12,10 @@ public enum EndReason {
   LENGTH,
   /** The context is full. */
   CONTEXT,
+  /** The output repeats itself and the request asked to end then. */
+  REPETITION,
+  /** The request's time is up. */
+  DEADLINE,
   /** The request was cancelled. */
   CANCELLED,
   /** The request failed. */

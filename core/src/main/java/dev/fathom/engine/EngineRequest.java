@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param parser makes a parser for each choice, null where all text is content
  * @param startsReasoning whether the first token belongs to reasoning
  * @param adapter name of a loaded adapter, or null
+ * @param controls time, constraints, processors
  */
 public record EngineRequest(
     int[] promptIds,
@@ -30,7 +31,8 @@ public record EngineRequest(
     List<String> stops,
     @Nullable Supplier<OutputParser> parser,
     boolean startsReasoning,
-    @Nullable String adapter) {
+    @Nullable String adapter,
+    RequestControls controls) {
 
   /** Copies the lists. */
   public EngineRequest {
@@ -38,7 +40,7 @@ public record EngineRequest(
     stops = List.copyOf(stops);
   }
 
-  /** Creates a request without an adapter. */
+  /** A request without adapter and controls. */
   public EngineRequest(
       int[] promptIds,
       int maxTokens,
@@ -59,6 +61,23 @@ public record EngineRequest(
         stops,
         parser,
         startsReasoning,
-        null);
+        null,
+        RequestControls.NONE);
+  }
+
+  /** Returns the same request with other controls. */
+  public EngineRequest with(RequestControls others) {
+    return new EngineRequest(
+        promptIds,
+        maxTokens,
+        minTokens,
+        choices,
+        endIds,
+        stopIds,
+        stops,
+        parser,
+        startsReasoning,
+        adapter,
+        others);
   }
 }

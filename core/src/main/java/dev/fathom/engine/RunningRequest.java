@@ -14,13 +14,21 @@ import org.jspecify.annotations.Nullable;
  */
 final class RunningRequest {
 
+  /** A century: farther ahead no deadline is told from none. */
+  private static final long FAR_NANOS = 100L * 365 * 24 * 3600 * 1_000_000_000;
+
   final EngineRequest spec;
   final RequestListener listener;
   final ChoiceOutput[] outputs;
   final List<Sequence> sequences = new ArrayList<>();
   private final AdapterTable.@Nullable Entry adapter;
   private final long submittedNanos;
+  private final long deadlineNanos;
   private volatile boolean cancelled;
+
+  /** Whether its reader has no room; its sequences sit out. */
+  boolean paused;
+
   private long startedNanos;
   private long firstTokenNanos;
   private boolean started;
@@ -38,6 +46,7 @@ final class RunningRequest {
     this.listener = listener;
     this.adapter = adapter;
     this.submittedNanos = submittedNanos;
+    this.deadlineNanos = submittedNanos + Math.min(spec.controls().timeoutNanos(), FAR_NANOS);
     this.numOpen = spec.choices().size();
     this.outputs = new ChoiceOutput[numOpen];
     for (int i = 0; i < numOpen; i++) {
@@ -60,8 +69,24 @@ final class RunningRequest {
     return adapter == null ? 0 : adapter.id;
   }
 
-  void cancel() {
+  /** Returns true the first time. */
+  boolean cancel() {
+    boolean first = !cancelled;
     cancelled = true;
+    return first;
+  }
+
+  boolean isPaused() {
+    return paused;
+  }
+
+  boolean hasDeadline() {
+    return spec.controls().timeoutNanos() < FAR_NANOS;
+  }
+
+  /** Returns when it ends at the latest, on the clock of {@link System#nanoTime}. */
+  long deadlineNanos() {
+    return deadlineNanos;
   }
 
   boolean isCancelled() {

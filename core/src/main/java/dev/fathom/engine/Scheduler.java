@@ -12,10 +12,11 @@ import java.util.List;
  * Decides which sequences compute how many tokens in a step, and owns the KV blocks.
  *
  * <p>There are no phases: each sequence has computed and known tokens, and a step hands out tokens
- * from one budget, first to sequences that lack one token, then to prompts in the order of their
- * arrival, at most a chunk each; then waiting sequences are admitted in order, none passing the one
- * in front. A sequence is admitted only if the free blocks, less what running sequences may still
- * take, hold all it can ever need: so no step runs out of blocks and nothing is preempted.
+ * from one budget, first to sequences that lack one token (those whose reader is slow sit out),
+ * then to prompts in the order of their arrival, at most a chunk each; then waiting sequences are
+ * admitted in order, none passing the one in front. A sequence is admitted only if the free blocks,
+ * less what running sequences may still take, hold all it can ever need: so no step runs out of
+ * blocks and nothing is preempted.
  *
  * <p>Pure: no clock, thread, random number or I/O. One thread.
  */
@@ -60,12 +61,12 @@ final class Scheduler {
     plan.clear();
     int budget = options.stepTokens();
     for (Sequence s : running) {
-      if (s.numPending() == 1) {
+      if (s.numPending() == 1 && !s.request.isPaused()) {
         budget -= take(s, plan, budget);
       }
     }
     for (Sequence s : running) {
-      if (s.numPending() > 1 && budget > 0) {
+      if (s.numPending() > 1 && budget > 0 && !s.request.isPaused()) {
         budget -= take(s, plan, budget);
       }
     }

@@ -3,6 +3,8 @@ package dev.fathom.engine;
 import dev.fathom.backend.SamplingParams;
 import dev.fathom.backend.TokenCounts;
 import dev.fathom.kvcache.BlockTable;
+import dev.fathom.sampling.ProcessorChain;
+import dev.fathom.sampling.TokenHistory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -17,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Mutable; the scheduler and the engine's thread own it.
  */
-final class Sequence {
+final class Sequence implements TokenHistory {
 
   /** What the scheduler does with a sequence. */
   enum State {
@@ -37,10 +39,16 @@ final class Sequence {
   final List<Sequence> borrowers = new ArrayList<>();
   @Nullable Sequence lender;
   @Nullable TokenCounts counts;
+
+  /** Allowed tokens of the next row; {@link RowMask} computes it when a token was taken. */
   long @Nullable [] mask;
+
+  @Nullable RowMask constraints;
+  @Nullable ProcessorChain processors;
   State state = State.WAITING;
   int numComputed;
 
+  private final int promptLength;
   private int[] tokens;
   private int numTokens;
 
@@ -58,6 +66,7 @@ final class Sequence {
     this.params = params;
     this.tokens = tokens;
     this.numTokens = numTokens;
+    this.promptLength = numTokens;
     this.maxPositions = maxPositions;
     this.isPrefix = isPrefix;
     this.tables = new BlockTable[numGroups];
@@ -67,7 +76,18 @@ final class Sequence {
     return numTokens;
   }
 
-  int token(int position) {
+  @Override
+  public int length() {
+    return numTokens;
+  }
+
+  @Override
+  public int promptLength() {
+    return promptLength;
+  }
+
+  @Override
+  public int token(int position) {
     return tokens[position];
   }
 

@@ -97,7 +97,7 @@ final class StepPlan {
         batch.addToken(s.token(s.numComputed + t), s.numComputed + t);
       }
       if (row[i] >= 0) {
-        rows.add(s.params, s.numTokens(), s.counts, s.mask);
+        rows.add(s.params, s.numTokens(), s.counts, s.mask, s.processors);
       }
     }
   }

@@ -16,7 +16,8 @@ public abstract sealed class FathomException extends RuntimeException
         BackendException,
         InsufficientMemoryException,
         InvalidRequestException,
-        GenerationException {
+        GenerationException,
+        EngineOverloadedException {
 
   private static final long serialVersionUID = 1L;
 

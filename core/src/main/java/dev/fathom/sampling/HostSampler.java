@@ -1,5 +1,6 @@
 package dev.fathom.sampling;
 
+import dev.fathom.backend.RowProcessor;
 import dev.fathom.backend.RowSampler;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingParams;
@@ -131,6 +132,7 @@ public final class HostSampler implements RowSampler {
   private static boolean adjusts(SamplingRows rows, int row) {
     return rows.params(row).logitBias() != null
         || rows.counts(row) != null
+        || rows.processor(row) != null
         || rows.mask(row) != null;
   }
 
@@ -146,6 +148,11 @@ public final class HostSampler implements RowSampler {
     TokenCounts counts = rows.counts(row);
     if (counts != null) {
       penalize(params, counts, logits, offset);
+    }
+    RowProcessor processor = rows.processor(row);
+    if (processor != null) {
+      processor.process(logits, offset, vocabSize);
+      replaceNotFinite(logits, offset, vocabSize);
     }
     long[] mask = rows.mask(row);
     if (mask != null) {
@@ -172,11 +179,20 @@ public final class HostSampler implements RowSampler {
   }
 
   private static void forbid(long[] mask, float[] logits, int offset, int vocabSize) {
-    for (int i = 0; i < vocabSize; i++) {
-      int word = i >> 6;
-      if (word >= mask.length || (mask[word] >>> i & 1) == 0) {
-        logits[offset + i] = Float.NEGATIVE_INFINITY;
+    int covered = Math.min(mask.length, Math.ceilDiv(vocabSize, Long.SIZE));
+    for (int word = 0; word < covered; word++) {
+      int first = word * Long.SIZE;
+      long forbidden = ~mask[word];
+      while (forbidden != 0) {
+        int i = first + Long.numberOfTrailingZeros(forbidden);
+        if (i < vocabSize) {
+          logits[offset + i] = Float.NEGATIVE_INFINITY;
+        }
+        forbidden &= forbidden - 1;
       }
+    }
+    for (int i = covered * Long.SIZE; i < vocabSize; i++) {
+      logits[offset + i] = Float.NEGATIVE_INFINITY;
     }
   }
 

@@ -7,12 +7,14 @@ import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingParams;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.error.BackendException;
+import dev.fathom.error.EngineOverloadedException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.GenerationException;
 import dev.fathom.sampling.CounterRandom;
 import dev.fathom.sampling.HostSampler;
 import dev.fathom.text.Tokenizer;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -100,7 +102,7 @@ class EngineTest {
   private static void simulate(Engine engine, EngineOptions options, Random random, int seed) {
     List<EngineRequest> requests = new ArrayList<>();
     List<Recorder> recorders = new ArrayList<>();
-    List<Engine.Cancellation> cancels = new ArrayList<>();
+    List<Engine.Ticket> cancels = new ArrayList<>();
     for (int i = 0; i < 8; i++) {
       int[] prompt = prompt(random, 1 + random.nextInt(options.contextTokens() - 1));
       EngineRequest request =
@@ -140,7 +142,7 @@ class EngineTest {
             awaitQuietly(go);
           };
       Recorder recorder = new Recorder();
-      Engine.Cancellation cancellation =
+      Engine.Ticket cancellation =
           engine.submit(request(new int[] {5, 6, 7, 8, 9, 10}, 30, 3, 1), recorder);
       running.await();
       int steps = executable.numSteps.get();
@@ -310,8 +312,12 @@ class EngineTest {
       }
       assertThatThrownBy(() -> engine.submit(request(new int[] {4}, 1, 1, 1), new Recorder()))
           .isInstanceOfSatisfying(
-              GenerationException.class,
-              e -> assertThat(e.code()).isEqualTo(ErrorCode.ENGINE_OVERLOADED))
+              EngineOverloadedException.class,
+              e -> {
+                assertThat(e.code()).isEqualTo(ErrorCode.ENGINE_OVERLOADED);
+                assertThat(e.queueDepth()).isEqualTo(2);
+                assertThat(e.retryAfter()).isBetween(Duration.ofMillis(100), Duration.ofMinutes(1));
+              })
           .hasMessageContaining("must be <= 2");
       go.countDown();
       accepted.forEach(recorder -> assertThat(recorder.await().failure()).isNull());

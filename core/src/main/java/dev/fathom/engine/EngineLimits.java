@@ -1,0 +1,35 @@
+package dev.fathom.engine;
+
+import java.time.Duration;
+
+/**
+ * What an engine takes on and how long it may be silent; unlike {@link EngineOptions} no matter of
+ * the executable.
+ *
+ * @param maxQueuedTokens most prompt tokens of the requests that wait; a single request is taken
+ *     into an empty queue whatever its length
+ * @param stallAfter how long a step, or anything else on the engine's thread, may take before the
+ *     engine counts as stalled; four times the slowest step so far if that is longer
+ * @param adapters how many adapters may be loaded
+ */
+public record EngineLimits(long maxQueuedTokens, Duration stallAfter, AdapterLimits adapters) {
+
+  /** No limit of tokens, stalled after 5 seconds, no adapters. */
+  public static final EngineLimits DEFAULT =
+      new EngineLimits(Long.MAX_VALUE, Duration.ofSeconds(5), AdapterLimits.NONE);
+
+  /** Checks the ranges. */
+  public EngineLimits {
+    if (maxQueuedTokens < 1) {
+      throw new IllegalArgumentException("must be >= 1: maxQueuedTokens=" + maxQueuedTokens);
+    }
+    if (!stallAfter.isPositive()) {
+      throw new IllegalArgumentException("must be > 0: stallAfter=" + stallAfter);
+    }
+  }
+
+  /** Returns the same limits with these of adapters. */
+  public EngineLimits adapters(AdapterLimits others) {
+    return new EngineLimits(maxQueuedTokens, stallAfter, others);
+  }
+}

@@ -1,0 +1,53 @@
+package dev.fathom.engine;
+
+import dev.fathom.sampling.LogitsProcessor;
+import dev.fathom.sampling.RepetitionGuard;
+import dev.fathom.sampling.TokenConstraint;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What steers a request besides its sampling parameters. Immutable.
+ *
+ * @param timeoutNanos from submission until it ends with {@link EndReason#DEADLINE}; {@link
+ *     #NO_TIMEOUT} for none
+ * @param constraints each makes a constraint for every choice, on the engine's thread; they decide
+ *     the mask of the next row. Grammars go here
+ * @param processors change logits, in their order
+ * @param repetition ends a choice that repeats itself, null for none
+ */
+public record RequestControls(
+    long timeoutNanos,
+    List<Supplier<TokenConstraint>> constraints,
+    List<LogitsProcessor> processors,
+    @Nullable RepetitionGuard repetition) {
+
+  /** The timeout of a request without one. */
+  public static final long NO_TIMEOUT = Long.MAX_VALUE;
+
+  /** No controls. */
+  public static final RequestControls NONE =
+      new RequestControls(NO_TIMEOUT, List.of(), List.of(), null);
+
+  /** Copies the lists. */
+  public RequestControls {
+    constraints = List.copyOf(constraints);
+    processors = List.copyOf(processors);
+  }
+
+  /** Returns these controls with one more constraint. */
+  public RequestControls constrainedBy(Supplier<TokenConstraint> constraint) {
+    List<Supplier<TokenConstraint>> more = new ArrayList<>(constraints);
+    more.add(constraint);
+    return new RequestControls(timeoutNanos, more, processors, repetition);
+  }
+
+  /** Returns these controls with one more processor. */
+  public RequestControls processedBy(LogitsProcessor processor) {
+    List<LogitsProcessor> more = new ArrayList<>(processors);
+    more.add(processor);
+    return new RequestControls(timeoutNanos, constraints, more, repetition);
+  }
+}

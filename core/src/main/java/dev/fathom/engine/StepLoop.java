@@ -1,0 +1,240 @@
+package dev.fathom.engine;
+
+import dev.fathom.backend.Executable;
+import dev.fathom.backend.SampledRows;
+import dev.fathom.backend.SamplingRows;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.backend.StepHandle;
+import dev.fathom.error.BackendException;
+import dev.fathom.error.ErrorCode;
+import dev.fathom.sampling.HostSampler;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What the engine's thread does: take commands, look around, plan a step, run it, deliver; until
+ * the inbox is shut and, where it drains, everything has ended.
+ *
+ * <p>A step that fails fails its requests and the loop goes on. A broken backend ends the loop at
+ * once. Other threads see the volatile fields only.
+ */
+final class StepLoop implements Runnable {
+
+  private static final Logger log = LoggerFactory.getLogger(StepLoop.class);
+
+  private final Executable executable;
+  private final Scheduler scheduler;
+  private final RequestTable requests;
+  private final Delivery delivery;
+  private final Inbox inbox;
+  private final StepPlan plan;
+  private final StepBatch batch;
+  private final SamplingRows rows;
+  private final HostSampler sampler = new HostSampler();
+  private final List<ProbeStep> probes = new ArrayList<>();
+  private final CountDownLatch stopped = new CountDownLatch(1);
+  private boolean blocked;
+  private volatile boolean aborts;
+  private volatile boolean drains;
+  private volatile boolean isWaiting = true;
+  private volatile long progressNanos = System.nanoTime();
+  private volatile long slowestStepNanos;
+
+  StepLoop(EngineOptions options, Executable executable, Inbox inbox, EngineAdapters adapters) {
+    this.executable = executable;
+    this.inbox = inbox;
+    int numGroups = executable.numKvGroups();
+    this.scheduler = new Scheduler(options, numGroups);
+    this.requests = new RequestTable(options, scheduler, inbox, adapters, numGroups);
+    this.delivery = new Delivery(options, scheduler, requests);
+    this.plan = new StepPlan(options.maxSequences(), numGroups);
+    this.batch = executable.newBatch();
+    this.rows = new SamplingRows(options.maxRows());
+  }
+
+  /** Returns the commands that admit and drop; they run on the engine's thread. */
+  Runnable admission(RunningRequest request) {
+    return () -> requests.admit(request);
+  }
+
+  Runnable arrival(ProbeStep probe) {
+    return () -> probes.add(probe);
+  }
+
+  Runnable departure(ProbeStep probe) {
+    return () -> {
+      probes.remove(probe);
+      scheduler.unpin(probe.tables);
+    };
+  }
+
+  int usedBlocks() {
+    return requests.usedBlocks();
+  }
+
+  /** Ends the loop: now, or after all requests ended. The inbox was shut before. */
+  void stop(boolean drain) {
+    if (drain) {
+      drains = true;
+    } else {
+      aborts = true;
+    }
+    inbox.nudge();
+  }
+
+  CountDownLatch stopped() {
+    return stopped;
+  }
+
+  /** Returns whether the thread waits for commands: it makes progress by doing nothing. */
+  boolean isWaiting() {
+    return isWaiting;
+  }
+
+  /** Returns when the thread last ended a step or a wait. */
+  long progressNanos() {
+    return progressNanos;
+  }
+
+  long slowestStepNanos() {
+    return slowestStepNanos;
+  }
+
+  @Override
+  public void run() {
+    try {
+      while (!aborts && !(drains && requests.isEmpty() && probes.isEmpty())) {
+        turn();
+      }
+    } catch (RuntimeException | Error e) {
+      log.error("engine stopped: reason={}", e.toString(), e);
+      inbox.shut(brokenBy(e));
+    }
+    endAll();
+    stopped.countDown();
+  }
+
+  private static BackendException brokenBy(Throwable e) {
+    return e instanceof BackendException broken && broken.code() == ErrorCode.BACKEND_BROKEN
+        ? broken
+        : new BackendException(
+            ErrorCode.BACKEND_BROKEN,
+            "The engine stopped",
+            e.toString(),
+            "close the model and load it again",
+            e);
+  }
+
+  private void turn() {
+    boolean idle = requests.isEmpty() && probes.isEmpty();
+    Runnable command = idle || blocked ? await() : inbox.poll();
+    while (command != null) {
+      command.run();
+      command = inbox.poll();
+    }
+    requests.lookAround(System.nanoTime());
+    if (!aborts) {
+      blocked = !runProbe() && !runStep();
+    }
+    requests.noteUsedBlocks();
+  }
+
+  /** Waits for a command, or until something must be looked after. */
+  private @Nullable Runnable await() {
+    isWaiting = true;
+    try {
+      return inbox.await(requests.patienceNanos(System.nanoTime()));
+    } catch (InterruptedException e) {
+      // Nobody owns the right to stop this thread so; a listener may have left the flag behind.
+      return null;
+    } finally {
+      progressNanos = System.nanoTime();
+      isWaiting = false;
+    }
+  }
+
+  /** Runs the next step; returns whether there was one. */
+  private boolean runStep() {
+    scheduler.plan(plan, probes.isEmpty() || scheduler.numRunning() == 0);
+    if (plan.size() == 0) {
+      return false;
+    }
+    requests.noteUsedBlocks();
+    long begin = System.nanoTime();
+    for (int i = 0; i < plan.size(); i++) {
+      requests.started(plan.sequence(i).request, begin);
+    }
+    SampledRows sampled;
+    try {
+      plan.fill(batch, rows);
+      StepHandle handle = executable.submit(batch, rows, sampler);
+      handle.await();
+      sampled = handle.sampled();
+    } catch (RuntimeException | Error e) {
+      failStep(e);
+      return true;
+    }
+    scheduler.complete(plan);
+    noteProgress(begin);
+    delivery.take(plan, sampled);
+    return true;
+  }
+
+  private void noteProgress(long begin) {
+    long now = System.nanoTime();
+    progressNanos = now;
+    if (now - begin > slowestStepNanos) {
+      slowestStepNanos = now - begin;
+    }
+  }
+
+  private void failStep(Throwable e) {
+    log.warn("step failed: sequences={} reason={}", plan.size(), e.toString());
+    if (e instanceof BackendException b && b.code() == ErrorCode.BACKEND_BROKEN) {
+      throw b;
+    }
+    for (int i = 0; i < plan.size(); i++) {
+      requests.fail(plan.sequence(i).request, e);
+    }
+  }
+
+  /** Runs one waiting chunk of logits; returns whether it did. */
+  private boolean runProbe() {
+    if (probes.isEmpty()) {
+      return false;
+    }
+    ProbeStep probe = probes.getFirst();
+    if (!probe.isPinned() && !scheduler.pin(probe.tables, probe.length())) {
+      return false;
+    }
+    probes.removeFirst();
+    long begin = System.nanoTime();
+    try {
+      probe.run(executable, batch, rows);
+      noteProgress(begin);
+    } catch (RuntimeException | Error e) {
+      probe.fail(RequestTable.asFailure(e));
+    }
+    return true;
+  }
+
+  /** The last thing that the thread does: whatever passed the inbox gets its end. */
+  private void endAll() {
+    RuntimeException closed = Inbox.modelClosed();
+    inbox.shut(closed);
+    RuntimeException reason = inbox.shutReason();
+    RuntimeException failure = reason instanceof BackendException ? reason : closed;
+    for (Runnable command = inbox.poll(); command != null; command = inbox.poll()) {
+      command.run();
+    }
+    requests.failAll(failure);
+    probes.forEach(probe -> probe.fail(failure));
+    probes.clear();
+    requests.noteUsedBlocks();
+    isWaiting = true;
+  }
+}
