@@ -213,6 +213,7 @@ final class RequestTable {
       inbox.left(request);
     }
     noteEnd(now);
+    noteUsedBlocks();
     try {
       request.end(reason, failure, now);
     } catch (RuntimeException | Error e) {

@@ -50,6 +50,8 @@ final class AnswerReport {
       case EOS, STOP, TOOL_CALLS -> "";
       case LENGTH -> "; cut at --max-tokens";
       case CONTEXT -> "; the context is full, see --context";
+      case REPETITION -> "; it repeated itself";
+      case DEADLINE -> "; the time was up";
       case CANCELLED -> "; stopped";
       case ERROR -> "; failed";
     };

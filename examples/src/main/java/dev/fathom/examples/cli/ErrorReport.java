@@ -2,6 +2,7 @@ package dev.fathom.examples.cli;
 
 import dev.fathom.error.BackendException;
 import dev.fathom.error.CheckpointException;
+import dev.fathom.error.EngineOverloadedException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.FathomException;
 import dev.fathom.error.GenerationException;
@@ -65,6 +66,7 @@ record ErrorReport(ExitCode exitCode, String code, String what, String why, Stri
       case BackendException e ->
           e.code() == ErrorCode.BACKEND_UNKNOWN ? ExitCode.USAGE : ExitCode.FAILURE;
       case InsufficientMemoryException e -> ExitCode.FAILURE;
+      case EngineOverloadedException e -> ExitCode.FAILURE;
       case GenerationException e -> ExitCode.FAILURE;
     };
   }
