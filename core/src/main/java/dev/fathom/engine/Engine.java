@@ -61,8 +61,7 @@ public final class Engine implements AutoCloseable {
     this.executable = executable;
     this.tokenizer = tokenizer;
     this.inbox = new Inbox(options.maxQueued(), limits.maxQueuedTokens());
-    this.adapters =
-        new EngineAdapters(limits.adapters(), executable, inbox::post, inbox::postLate);
+    this.adapters = new EngineAdapters(limits.adapters(), executable, inbox::post, inbox::postLate);
     this.loop = new StepLoop(options, executable, inbox, adapters);
     this.thread = new Thread(loop, "fathom-engine-" + NUMBER.incrementAndGet());
     thread.setDaemon(true);

@@ -34,7 +34,12 @@ final class RequestTable {
   private long lastEndNanos;
   private long nanosPerRequest;
 
-  RequestTable(EngineOptions options, Scheduler scheduler, Inbox inbox, EngineAdapters adapters, int numGroups) {
+  RequestTable(
+      EngineOptions options,
+      Scheduler scheduler,
+      Inbox inbox,
+      EngineAdapters adapters,
+      int numGroups) {
     this.options = options;
     this.scheduler = scheduler;
     this.inbox = inbox;
