@@ -73,17 +73,58 @@ final class DecoderParts {
 
   /** Describes the whole decoder around the attention of its layers. */
   Program program(int vocabSize, int numLayers, boolean tied, Attention attention) {
+    return program(vocabSize, numLayers, tied, false, attention);
+  }
+
+  /**
+   * Describes the whole decoder around the attention of its layers.
+   *
+   * @param keepsState whether modules of multi-token prediction may follow
+   */
+  Program program(
+      int vocabSize, int numLayers, boolean tied, boolean keepsState, Attention attention) {
     WeightRef embedding = w.dense("model.embed_tokens.weight", vocabSize, hiddenSize);
     Value h = g.embed(g.tokens(), embedding);
     for (int i = 0; i < numLayers; i++) {
       g.output("hidden." + i, h);
-      h = g.add(h, attention.apply(norm(h, i, "input_layernorm"), i));
-      h = g.add(h, feedForward(norm(h, i, "post_attention_layernorm"), i));
+      h = layer(h, i, attention);
     }
     Value last = g.rmsNorm(h, w.vector("model.norm.weight", hiddenSize), rmsNormEps);
     g.output("hidden." + numLayers, last);
+    if (keepsState) {
+      g.output(Program.STATE, last);
+    }
     g.output(Program.LOGITS, g.logits(last, head(embedding, tied)));
     return g.build();
+  }
+
+  /** One decoder layer with its residuals: [T, C] to [T, C]. */
+  private Value layer(Value h, int i, Attention attention) {
+    Value middle = g.add(h, attention.apply(norm(h, i, "input_layernorm"), i));
+    return g.add(middle, feedForward(norm(middle, i, "post_attention_layernorm"), i));
+  }
+
+  /**
+   * Describes a module of multi-token prediction (DeepSeek-V3, arXiv 2412.19437, section 2.2),
+   * stored as the layer of this index: the embedding of the next token and the state, each normed,
+   * are joined and go through one more layer. It shares embedding and head with the model.
+   */
+  Program mtpProgram(int vocabSize, int layer, boolean tied, Attention attention) {
+    WeightRef embedding = w.dense("model.embed_tokens.weight", vocabSize, hiddenSize);
+    Value state = g.hidden(Program.HIDDEN, hiddenSize);
+    Value next = norm(g.embed(g.tokens(), embedding), layer, "enorm");
+    Value joined = g.concat(next, norm(state, layer, "hnorm"));
+    WeightRef projection = w.dense(mtpProjection(layer), hiddenSize, 2 * hiddenSize);
+    Value h = layer(g.linear(joined, projection), layer, attention);
+    g.output(Program.STATE, h);
+    Value last = norm(h, layer, "shared_head.norm");
+    g.output(Program.LOGITS, g.logits(last, head(embedding, tied)));
+    return g.build();
+  }
+
+  /** Name of the tensor by which a module of multi-token prediction is known. */
+  static String mtpProjection(int layer) {
+    return prefix(layer) + "eh_proj.weight";
   }
 
   private WeightRef head(WeightRef embedding, boolean tied) {

@@ -2,12 +2,13 @@ package dev.fathom.arch;
 
 import dev.fathom.checkpoint.ModelConfig;
 import dev.fathom.program.Program;
+import java.util.List;
 
 /**
  * DeepSeek-V3, R1 and V3.1 (arXiv 2412.19437): latent attention, leading dense layers, then a
  * mixture of experts behind a sigmoid gate without auxiliary loss.
  *
- * <p>The layers of multi-token prediction that follow the last one are not part of this program.
+ * <p>The layers of multi-token prediction that follow the last one are programs of their own.
  */
 public final class DeepSeekV3 implements Architecture {
 
@@ -25,9 +26,20 @@ public final class DeepSeekV3 implements Architecture {
 
   @Override
   public Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
+    return model(modelType(), config, new Weights(catalog)).programWithState();
+  }
+
+  @Override
+  public List<Program> mtpPrograms(
+      ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
+    int layers = LatentConfig.of(config).numHiddenLayers();
+    Weights w = new Weights(catalog);
+    return LatentModel.mtpPrograms(
+        config, layers, w, part -> model(modelType() + "." + part, config, w));
+  }
+
+  private static LatentModel model(String name, ModelConfig config, Weights w) {
     LatentConfig c = LatentConfig.of(config);
-    return new LatentModel(
-            modelType(), c, NoAuxTcGate.router(config, c.numExperts()), null, new Weights(catalog))
-        .program();
+    return new LatentModel(name, c, NoAuxTcGate.router(config, c.numExperts()), null, w);
   }
 }

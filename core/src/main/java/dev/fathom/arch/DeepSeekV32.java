@@ -2,6 +2,7 @@ package dev.fathom.arch;
 
 import dev.fathom.checkpoint.ModelConfig;
 import dev.fathom.program.Program;
+import java.util.List;
 
 /**
  * DeepSeek-V3.2-Exp, V3.2 and V3.2-Speciale: V3 with sparse attention, in which a lightning indexer
@@ -23,16 +24,28 @@ public final class DeepSeekV32 implements Architecture {
 
   @Override
   public Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
+    return model(modelType(), config, new Weights(catalog)).programWithState();
+  }
+
+  @Override
+  public List<Program> mtpPrograms(
+      ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
+    int layers = LatentConfig.of(config).numHiddenLayers();
+    Weights w = new Weights(catalog);
+    return LatentModel.mtpPrograms(
+        config, layers, w, part -> model(modelType() + "." + part, config, w));
+  }
+
+  private static LatentModel model(String name, ModelConfig config, Weights w) {
     LatentConfig c = LatentConfig.of(config);
     if (c.qLoraRank() == 0) {
       throw config.broken("q_lora_rank", "must be >= 1: the indexer reads the query's latent");
     }
     return new LatentModel(
-            modelType(),
-            c,
-            NoAuxTcGate.router(config, c.numExperts()),
-            LightningIndexer.Config.of(config, c.qkRopeHeadDim()),
-            new Weights(catalog))
-        .program();
+        name,
+        c,
+        NoAuxTcGate.router(config, c.numExperts()),
+        LightningIndexer.Config.of(config, c.qkRopeHeadDim()),
+        w);
   }
 }

@@ -35,20 +35,62 @@ public final class DeepSeekV4 implements Architecture {
 
   @Override
   public Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
-    return new Description(DeepSeekV4Config.of(config), new Weights(catalog)).program();
+    return new Description(modelType(), DeepSeekV4Config.of(config), new Weights(catalog))
+        .program();
+  }
+
+  @Override
+  public List<Program> mtpPrograms(
+      ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
+    DeepSeekV4Config c = DeepSeekV4Config.of(config);
+    Weights w = new Weights(catalog);
+    List<Program> programs = new ArrayList<>();
+    for (int i = 0; i < c.mtpLayers().size(); i++) {
+      // Drafters of another kind (DSpark) reuse the prefix but have no such projection.
+      if (w.has(mtp(i) + MTP_PROJECTION)) {
+        programs.add(new Description("deepseek_v4.mtp." + i, c, w).mtpProgram(i));
+      }
+    }
+    return List.copyOf(programs);
+  }
+
+  private static final String MTP_PROJECTION = "e_proj.weight";
+
+  private static String mtp(int module) {
+    return "mtp." + module + ".";
+  }
+
+  /**
+   * One decoder layer.
+   *
+   * @param at prefix of its tensors
+   * @param index of its KV caches
+   * @param kind what it attends to
+   * @param ratio tokens that a compressed entry stands for, 0 where there are none
+   * @param hash whether the token alone chooses the experts
+   */
+  private record Block(String at, int index, DeepSeekV4Config.Kind kind, int ratio, boolean hash) {
+
+    String attention() {
+      return at + "attn.";
+    }
   }
 
   private static final class Description {
 
-    private final ProgramBuilder g = new ProgramBuilder("deepseek_v4");
-    private final StreamBuilder streams = g.streams();
-    private final CompressedBuilder compressed = g.compressed();
+    private final ProgramBuilder g;
+    private final StreamBuilder streams;
+    private final CompressedBuilder compressed;
     private final DeepSeekV4Config c;
     private final Weights w;
     private final DeepSeekV4Names names;
-    private final Value tokens = g.tokens();
+    private final Value tokens;
 
-    Description(DeepSeekV4Config c, Weights w) {
+    Description(String name, DeepSeekV4Config c, Weights w) {
+      this.g = new ProgramBuilder(name);
+      this.streams = g.streams();
+      this.compressed = g.compressed();
+      this.tokens = g.tokens();
       this.c = c;
       this.w = w;
       this.names = DeepSeekV4Names.of(w);
@@ -59,34 +101,62 @@ public final class DeepSeekV4 implements Architecture {
       Value s = streams.repeat(g.embed(tokens, embedding), c.hcMult());
       for (int i = 0; i < c.layers().size(); i++) {
         g.output("hidden." + i, s);
-        s = attentionSite(s, i);
-        s = feedForwardSite(s, i);
+        DeepSeekV4Config.Layer kind = c.layers().get(i);
+        boolean hash = i < c.numHashLayers();
+        s = block(s, new Block(names.layer(i), i, kind.kind(), kind.ratio(), hash));
       }
-      Value mixing =
-          streams.headMixing(
-              s,
-              w.dense(names.head("fn"), c.hcMult(), c.hcMult() * c.hiddenSize()),
-              w.vector(names.head("base"), c.hcMult()),
-              w.vector(names.head("scale"), 1),
-              c.rmsNormEps(),
-              c.hcEps());
-      Value last = norm(streams.collapse(s, mixing), names.norm());
+      g.output(Program.STATE, s);
+      Value last = norm(collapseForHead(s, names.head()), names.norm());
       g.output("hidden." + c.layers().size(), last);
-      WeightRef head = w.dense("head.weight", c.vocabSize(), c.hiddenSize());
-      g.output(Program.LOGITS, g.logits(last, head));
+      g.output(Program.LOGITS, g.logits(last, head()));
       return g.build();
     }
 
-    private Value attentionSite(Value s, int layer) {
-      Value mixing = mixing(s, names.layer(layer) + "hc_attn_");
-      Value x = norm(streams.collapse(s, mixing), names.layer(layer) + "attn_norm.weight");
-      return streams.expand(s, attention(x, layer), mixing);
+    /**
+     * Describes a module of multi-token prediction: the projected embedding of the next token joins
+     * each residual stream of the state, and one more layer follows. Embedding and head are shared.
+     */
+    Program mtpProgram(int module) {
+      String at = mtp(module);
+      Value state = g.hidden(Program.HIDDEN, c.hcMult() * c.hiddenSize());
+      state = norm(g.reshape(state, c.hcMult(), c.hiddenSize()), at + "hnorm.weight");
+      WeightRef embedding = w.dense(names.embedding(), c.vocabSize(), c.hiddenSize());
+      Value next = norm(g.embed(tokens, embedding), at + "enorm.weight");
+      next = streams.repeat(linear(next, at + "e_proj", c.hiddenSize()), c.hcMult());
+      Value s = g.add(next, linear(state, at + "h_proj", c.hiddenSize()));
+      DeepSeekV4Config.Layer kind = c.mtpLayers().get(module);
+      int index = c.layers().size() + module;
+      s = block(s, new Block(at, index, kind.kind(), kind.ratio(), false));
+      g.output(Program.STATE, s);
+      Value last = norm(collapseForHead(s, at + "hc_head_"), at + "norm.weight");
+      g.output(Program.LOGITS, g.logits(last, head()));
+      return g.build();
     }
 
-    private Value feedForwardSite(Value s, int layer) {
-      Value mixing = mixing(s, names.layer(layer) + "hc_ffn_");
-      Value x = norm(streams.collapse(s, mixing), names.layer(layer) + "ffn_norm.weight");
-      return streams.expand(s, feedForward(x, layer), mixing);
+    private WeightRef head() {
+      return w.dense("head.weight", c.vocabSize(), c.hiddenSize());
+    }
+
+    private Value collapseForHead(Value s, String at) {
+      Value mixing =
+          streams.headMixing(
+              s,
+              w.dense(at + "fn", c.hcMult(), c.hcMult() * c.hiddenSize()),
+              w.vector(at + "base", c.hcMult()),
+              w.vector(at + "scale", 1),
+              c.rmsNormEps(),
+              c.hcEps());
+      return streams.collapse(s, mixing);
+    }
+
+    private Value block(Value s, Block b) {
+      Value mixing = mixing(s, b.at() + "hc_attn_");
+      Value x = norm(streams.collapse(s, mixing), b.at() + "attn_norm.weight");
+      Value attended = streams.expand(s, attention(x, b), mixing);
+
+      mixing = mixing(attended, b.at() + "hc_ffn_");
+      x = norm(streams.collapse(attended, mixing), b.at() + "ffn_norm.weight");
+      return streams.expand(attended, feedForward(x, b), mixing);
     }
 
     private Value mixing(Value s, String at) {
@@ -109,10 +179,9 @@ public final class DeepSeekV4 implements Architecture {
       return g.linear(x, w.linear(name + ".weight", out, x.shape().last()));
     }
 
-    private Value attention(Value x, int layer) {
-      String at = names.layer(layer) + "attn.";
-      DeepSeekV4Config.Layer kind = c.layers().get(layer);
-      RopeSpec rope = kind.ratio() == 0 ? c.mainRope() : c.compressRope();
+    private Value attention(Value x, Block b) {
+      String at = b.attention();
+      RopeSpec rope = b.ratio() == 0 ? c.mainRope() : c.compressRope();
       int tail = c.headDim() - c.qkRopeHeadDim();
 
       Value latent = norm(linear(x, at + "wq_a", c.qLoraRank()), at + "q_norm.weight");
@@ -120,12 +189,12 @@ public final class DeepSeekV4 implements Architecture {
       query = g.reshape(query, c.numHeads(), c.headDim());
       query = g.rope(compressed.unitNorm(query, c.rmsNormEps()), rope, tail);
 
-      KvSpec.SlidingWindow window = new KvSpec.SlidingWindow(layer, c.headDim(), c.slidingWindow());
+      KvSpec.SlidingWindow window =
+          new KvSpec.SlidingWindow(b.index(), c.headDim(), c.slidingWindow());
       Value key = norm(linear(x, at + "wkv", c.headDim()), at + names.kvNorm());
       g.storeKv(window, g.rope(key, rope, tail));
-      KvSpec.@Nullable Compressed entries = compress(x, layer, kind);
-      Value selection =
-          kind.kind() == DeepSeekV4Config.Kind.SPARSE ? select(x, latent, layer, kind) : null;
+      KvSpec.@Nullable Compressed entries = compress(x, b);
+      Value selection = b.kind() == DeepSeekV4Config.Kind.SPARSE ? select(x, latent, b) : null;
 
       WeightRef sinks = w.vector(at + "attn_sink", c.numHeads());
       double scale = 1 / Math.sqrt(c.headDim());
@@ -140,57 +209,51 @@ public final class DeepSeekV4 implements Architecture {
       return linear(compressed.groupedLinear(grouped, first), at + "wo_b", c.hiddenSize());
     }
 
-    private KvSpec.@Nullable Compressed compress(Value x, int layer, DeepSeekV4Config.Layer kind) {
-      if (kind.ratio() == 0) {
+    private KvSpec.@Nullable Compressed compress(Value x, Block b) {
+      if (b.ratio() == 0) {
         return null;
       }
-      String at = names.layer(layer) + "attn.compressor.";
-      return compress(x, at, layer, kind, KvSpec.Stream.MAIN, c.headDim());
+      return compress(x, b.attention() + "compressor.", b, KvSpec.Stream.MAIN, c.headDim());
     }
 
     private KvSpec.Compressed compress(
-        Value x,
-        String at,
-        int layer,
-        DeepSeekV4Config.Layer kind,
-        KvSpec.Stream stream,
-        int width) {
-      boolean overlaps = kind.kind() == DeepSeekV4Config.Kind.SPARSE;
+        Value x, String at, Block b, KvSpec.Stream stream, int width) {
+      int layer = b.index();
+      boolean overlaps = b.kind() == DeepSeekV4Config.Kind.SPARSE;
       int channels = overlaps ? 2 * width : width;
-      int windowTokens = overlaps ? 2 * kind.ratio() : kind.ratio();
+      int windowTokens = overlaps ? 2 * b.ratio() : b.ratio();
       KvSpec.CompressorRows rows = new KvSpec.CompressorRows(layer, stream, channels, windowTokens);
       Value values = g.linear(x, w.dense(at + "wkv.weight", channels, c.hiddenSize()));
       Value gates = g.linear(x, w.dense(at + "wgate.weight", channels, c.hiddenSize()));
       g.storeKv(rows, values, gates);
-      KvSpec.Compressed entries = new KvSpec.Compressed(layer, stream, width, kind.ratio());
+      KvSpec.Compressed entries = new KvSpec.Compressed(layer, stream, width, b.ratio());
       compressed.compressKv(
           rows,
           entries,
-          w.dense(at + "ape", kind.ratio(), channels),
+          w.dense(at + "ape", b.ratio(), channels),
           w.vector(at + "norm.weight", width),
           c.rmsNormEps(),
           c.compressRope());
       return entries;
     }
 
-    private Value select(Value x, Value latent, int layer, DeepSeekV4Config.Layer kind) {
-      String at = names.layer(layer) + "attn.indexer.";
+    private Value select(Value x, Value latent, Block b) {
+      String at = b.attention() + "indexer.";
       int heads = c.indexNumHeads();
       int dim = c.indexHeadDim();
       Value query = g.reshape(linear(latent, at + "wq_b", heads * dim), heads, dim);
       query = g.rope(query, c.compressRope(), dim - c.qkRopeHeadDim());
-      KvSpec.Compressed keys =
-          compress(x, at + "compressor.", layer, kind, KvSpec.Stream.INDEXER, dim);
+      KvSpec.Compressed keys = compress(x, at + "compressor.", b, KvSpec.Stream.INDEXER, dim);
       WeightRef headWeights = w.dense(at + "weights_proj.weight", heads, c.hiddenSize());
-      int entries = Math.max(1, c.maxPositionEmbeddings() / kind.ratio());
+      int entries = Math.max(1, c.maxPositionEmbeddings() / b.ratio());
       double scale = 1 / Math.sqrt((double) heads * dim);
       return g.topKIndex(
           query, g.linear(x, headWeights), keys, scale, Math.min(c.indexTopK(), entries));
     }
 
-    private Value feedForward(Value x, int layer) {
-      String at = names.layer(layer) + "ffn.";
-      Value routed = g.moe(x, route(x, layer, at + "gate."), experts(at), c.swigluLimit());
+    private Value feedForward(Value x, Block b) {
+      String at = b.at() + "ffn.";
+      Value routed = g.moe(x, route(x, b, at + "gate."), experts(at), c.swigluLimit());
       if (c.numSharedExperts() == 0) {
         return routed;
       }
@@ -202,10 +265,10 @@ public final class DeepSeekV4 implements Architecture {
       return g.add(routed, linear(act, shared + "w2", c.hiddenSize()));
     }
 
-    private Value route(Value x, int layer, String at) {
+    private Value route(Value x, Block b, String at) {
       int numExperts = c.router().numExperts();
       WeightRef weight = w.dense(at + "weight", numExperts, c.hiddenSize());
-      if (layer < c.numHashLayers()) {
+      if (b.hash()) {
         WeightRef table = w.dense(at + "tid2eid", c.vocabSize(), c.router().topK());
         return compressed.hashRoute(x, tokens, weight, table, c.router());
       }

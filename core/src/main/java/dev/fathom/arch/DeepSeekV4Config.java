@@ -48,6 +48,7 @@ record DeepSeekV4Config(
     int oLoraRank,
     int slidingWindow,
     List<Layer> layers,
+    List<Layer> mtpLayers,
     int indexNumHeads,
     int indexHeadDim,
     int indexTopK,
@@ -110,6 +111,7 @@ record DeepSeekV4Config(
         c.intAt("o_lora_rank", 1, MAX_WIDTH),
         c.intAt("sliding_window", 1, MAX_WIDTH),
         layers(c, c.intAt("num_hidden_layers", 1, 4096)),
+        mtpLayers(c, c.intAt("num_hidden_layers", 1, 4096)),
         c.intAt("index_n_heads", 1, 1 << 16),
         c.intAt("index_head_dim", rope, MAX_WIDTH),
         c.intAt("index_topk", 1, 1 << 24),
@@ -128,6 +130,25 @@ record DeepSeekV4Config(
   }
 
   private static List<Layer> layers(ModelConfig c, int numLayers) {
+    List<Layer> layers = described(c);
+    if (layers.size() < numLayers) {
+      throw c.broken("num_hidden_layers", "must be <= the " + layers.size() + " layers described");
+    }
+    return List.copyOf(layers.subList(0, numLayers));
+  }
+
+  /** The modules of multi-token prediction follow the layers; without a word they only slide. */
+  private static List<Layer> mtpLayers(ModelConfig c, int numLayers) {
+    List<Layer> described = described(c);
+    List<Layer> layers = new ArrayList<>();
+    for (int i = 0; i < c.intAt("num_nextn_predict_layers", 0, 64, 0); i++) {
+      boolean known = numLayers + i < described.size();
+      layers.add(known ? described.get(numLayers + i) : new Layer(Kind.SLIDING, 0));
+    }
+    return List.copyOf(layers);
+  }
+
+  private static List<Layer> described(ModelConfig c) {
     List<Layer> layers = new ArrayList<>();
     if (c.has("compress_ratios")) {
       for (int ratio : c.intsAt("compress_ratios", 0, 1 << 16)) {
@@ -140,10 +161,7 @@ record DeepSeekV4Config(
         layers.add(layer(c, rates, type));
       }
     }
-    if (layers.size() < numLayers) {
-      throw c.broken("num_hidden_layers", "must be <= the " + layers.size() + " layers described");
-    }
-    return List.copyOf(layers.subList(0, numLayers));
+    return layers;
   }
 
   private static Layer layer(ModelConfig c, ModelConfig rates, String type) {

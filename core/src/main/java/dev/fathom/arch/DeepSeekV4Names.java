@@ -22,9 +22,9 @@ record DeepSeekV4Names(boolean mixed) {
     return mixed ? "model.norm.weight" : "norm.weight";
   }
 
-  /** Name of a part of the head's hyper-connection: fn, base or scale. */
-  String head(String part) {
-    return mixed ? "model.hc_head.hc_" + part : "hc_head_" + part;
+  /** Prefix of the head's hyper-connection, before fn, base or scale. */
+  String head() {
+    return mixed ? "model.hc_head.hc_" : "hc_head_";
   }
 
   String layer(int layer) {

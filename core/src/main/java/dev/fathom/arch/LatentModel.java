@@ -1,11 +1,15 @@
 package dev.fathom.arch;
 
+import dev.fathom.checkpoint.ModelConfig;
 import dev.fathom.kvcache.KvSpec;
 import dev.fathom.moe.RouterSpec;
 import dev.fathom.program.Program;
 import dev.fathom.program.ProgramBuilder;
 import dev.fathom.program.Value;
 import dev.fathom.program.WeightRef;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +44,31 @@ final class LatentModel {
   Program program() {
     return parts.program(
         c.vocabSize(), c.numHiddenLayers(), c.tieWordEmbeddings(), this::attention);
+  }
+
+  /** Describes the model for use with its modules of multi-token prediction. */
+  Program programWithState() {
+    return parts.program(
+        c.vocabSize(), c.numHiddenLayers(), c.tieWordEmbeddings(), true, this::attention);
+  }
+
+  /** Describes the module of multi-token prediction that is stored as a layer. */
+  Program mtpProgram(int layer) {
+    return parts.mtpProgram(c.vocabSize(), layer, c.tieWordEmbeddings(), this::attention);
+  }
+
+  /** Returns the stored modules of multi-token prediction, each described by a new model. */
+  static List<Program> mtpPrograms(
+      ModelConfig config, int numHiddenLayers, Weights w, Function<String, LatentModel> models) {
+    int count = config.intAt("num_nextn_predict_layers", 0, 64, 0);
+    List<Program> programs = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      int layer = numHiddenLayers + i;
+      if (w.has(DecoderParts.mtpProjection(layer))) {
+        programs.add(models.apply("mtp." + i).mtpProgram(layer));
+      }
+    }
+    return List.copyOf(programs);
   }
 
   private Value attention(Value x, int layer) {

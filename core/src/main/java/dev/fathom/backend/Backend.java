@@ -39,9 +39,11 @@ public interface Backend extends AutoCloseable {
   PlacedWeight place(WeightRef weight, WeightMatrix source);
 
   /**
-   * Compiles programs that share their weights and KV caches; steps run the first, the others are
-   * drafts.
+   * Compiles programs that share their weights and KV caches. The first is the main program; the
+   * others are drafts, run by steps that say so ({@link StepBatch#clear(int)}). Alone, the main
+   * program costs what it would without the others.
    *
+   * @param programs a valid {@link ProgramSet}
    * @param weights every weight of the programs
    * @throws dev.fathom.error.BackendException where an operation or option is not supported
    */

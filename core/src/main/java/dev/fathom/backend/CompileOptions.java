@@ -1,6 +1,8 @@
 package dev.fathom.backend;
 
 import dev.fathom.kvcache.KvFormat;
+import dev.fathom.program.Program;
+import java.util.HashSet;
 import java.util.Set;
 
 /**
@@ -42,6 +44,16 @@ public record CompileOptions(
     if (value < 1) {
       throw new IllegalArgumentException("must be >= 1: " + name + "=" + value);
     }
+  }
+
+  /** Returns the options of each program of several: where there are drafts, states are kept. */
+  public CompileOptions forPrograms(int numPrograms) {
+    if (numPrograms == 1) {
+      return this;
+    }
+    Set<String> kept = new HashSet<>(outputs);
+    kept.add(Program.STATE);
+    return withOutputs(kept);
   }
 
   /** Returns these options with other outputs. */

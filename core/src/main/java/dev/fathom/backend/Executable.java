@@ -14,8 +14,17 @@ public interface Executable extends AutoCloseable {
   /** Creates a step buffer of this executable's capacities, to be filled again and again. */
   StepBatch newBatch();
 
+  /** Returns the number of programs: 1, and one for each draft program. */
+  default int numPrograms() {
+    return 1;
+  }
+
   /**
-   * Queues a step: block copies first, then the tokens of every sequence.
+   * Queues a step of the batch's program: block copies first, then the tokens of every sequence.
+   *
+   * <p>Programs share weights and KV caches; a sequence has the same block tables in all of them. A
+   * draft program's step follows the step whose states it continues: the main program's, or another
+   * draft's.
    *
    * <p>The batch and the rows may be refilled once the handle was awaited. A token that refers to a
    * row of the previous step takes what that row sampled.

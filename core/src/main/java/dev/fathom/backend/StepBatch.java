@@ -10,6 +10,10 @@ package dev.fathom.backend;
  *
  * <p>Filled by one thread: {@link #clear}, {@link #addCopy}, then for each sequence {@link
  * #addSequence}, {@link #addBlock}, {@link #addToken}. Nothing is allocated after construction.
+ *
+ * <p>A draft program reads, beside its tokens, a hidden state for each: what the previous step's
+ * program put out as {@link dev.fathom.program.Program#STATE} for the token that {@link #addHidden}
+ * names.
  */
 public final class StepBatch {
 
@@ -23,6 +27,7 @@ public final class StepBatch {
   private final int[] token;
   private final int[] position;
   private final int[] tokenSequence;
+  private final int[] hidden;
   private final int[] firstToken;
   private final int[] firstRow;
   private final int[] numWanted;
@@ -30,6 +35,7 @@ public final class StepBatch {
   private final int[] numBlocks;
   private final int[] blocks;
   private final int[] copies;
+  private int program;
   private int numTokens;
   private int numSequences;
   private int numRows;
@@ -49,6 +55,7 @@ public final class StepBatch {
     this.token = new int[options.maxTokens()];
     this.position = new int[options.maxTokens()];
     this.tokenSequence = new int[options.maxTokens()];
+    this.hidden = new int[options.maxTokens()];
     this.firstToken = new int[maxSequences + 1];
     this.firstRow = new int[maxSequences + 1];
     this.numWanted = new int[maxSequences];
@@ -58,8 +65,22 @@ public final class StepBatch {
     this.copies = new int[3 * maxSequences * numGroups];
   }
 
-  /** Forgets all sequences and copies. */
+  /** Forgets all sequences and copies; what follows is a step of the main program. */
   public void clear() {
+    clear(0);
+  }
+
+  /**
+   * Forgets all sequences and copies; what follows is a step of this program. Each token of a draft
+   * program (1 and above) needs a hidden state: {@link #addHidden}.
+   *
+   * @param stepProgram index in the list that was compiled, 0 for the main program
+   */
+  public void clear(int stepProgram) {
+    if (stepProgram < 0) {
+      throw new IllegalArgumentException("must be >= 0: program=" + stepProgram);
+    }
+    program = stepProgram;
     numTokens = 0;
     numSequences = 0;
     numRows = 0;
@@ -134,6 +155,18 @@ public final class StepBatch {
     append(-1 - previousRow, at);
   }
 
+  /**
+   * Names the token of the previous step, of whichever program, whose state the token added last
+   * continues.
+   */
+  public void addHidden(int previousToken) {
+    if (numTokens == 0 || previousToken < 0) {
+      throw new IllegalArgumentException(
+          "must be >= 0 and follow addToken: previousToken=" + previousToken);
+    }
+    hidden[numTokens - 1] = previousToken;
+  }
+
   private void checkSequence() {
     if (numSequences == 0) {
       throw new IllegalArgumentException("must follow addSequence: sequences=0");
@@ -159,6 +192,7 @@ public final class StepBatch {
     token[numTokens] = id;
     position[numTokens] = at;
     tokenSequence[numTokens] = s;
+    hidden[numTokens] = -1;
     firstToken[s + 1] = ++numTokens;
   }
 
@@ -192,6 +226,26 @@ public final class StepBatch {
     }
   }
 
+  /**
+   * Checks which program is run and what its tokens continue.
+   *
+   * @param numPrograms programs of the executable
+   * @param previousTokens tokens of the previous step
+   * @throws IllegalArgumentException naming the rule and the value
+   */
+  public void validateProgram(int numPrograms, int previousTokens) {
+    if (program >= numPrograms) {
+      throw new IllegalArgumentException(
+          "must be 0 <= program < " + numPrograms + ": program=" + program);
+    }
+    for (int t = 0; t < numTokens && program > 0; t++) {
+      if (hidden[t] < 0 || hidden[t] >= previousTokens) {
+        throw new IllegalArgumentException(
+            "must continue one of the " + previousTokens + " tokens before: hidden=" + hidden[t]);
+      }
+    }
+  }
+
   private void validateBlocks(int s, int blockTokens, int poolBlocks) {
     int last = position[firstToken[s + 1] - 1];
     for (int g = 0; g < numGroups; g++) {
@@ -210,6 +264,16 @@ public final class StepBatch {
     if (block < 0 || block >= poolBlocks) {
       throw new IllegalArgumentException("must be 0 <= block < " + poolBlocks + ": block=" + block);
     }
+  }
+
+  /** Returns the program that the step runs, 0 for the main one. */
+  public int program() {
+    return program;
+  }
+
+  /** Returns the token of the previous step whose state a token continues, or -1. */
+  public int hidden(int t) {
+    return hidden[t];
   }
 
   /** Returns T, the tokens of the step. */

@@ -18,6 +18,7 @@ public sealed interface Op
         Op.RmsNorm,
         Op.Linear,
         Op.Slice,
+        Op.Concat,
         Op.Reshape,
         Op.Rope,
         Op.StoreKv,
@@ -128,6 +129,24 @@ public sealed interface Op
     @Override
     public List<Value> operands() {
       return List.of(input);
+    }
+  }
+
+  /**
+   * Vectors one behind the other: out = [parts_0, parts_1, ..].
+   *
+   * @param result [.., the sum of the parts' widths]
+   * @param parts [.., n] each, equal but for the last axis
+   */
+  record Concat(Value result, List<Value> parts) implements Op {
+    /** Copies the parts. */
+    public Concat {
+      parts = List.copyOf(parts);
+    }
+
+    @Override
+    public List<Value> operands() {
+      return parts;
     }
   }
 

@@ -17,6 +17,12 @@ public final class Program {
   /** Name of the input that holds token ids. */
   public static final String TOKENS = "tokens";
 
+  /** Name of a draft program's input that holds the states it continues: [T, width]. */
+  public static final String HIDDEN = "hidden";
+
+  /** Name of the output that holds what a draft program continues, for each token: [T, ..]. */
+  public static final String STATE = "state";
+
   /** Name of the output that holds logits. */
   public static final String LOGITS = "logits";
 

@@ -91,6 +91,22 @@ public final class ProgramBuilder {
     return add(new Op.Slice(result, input, begin, end), result);
   }
 
+  /** The parts one behind the other on the last axis. Returns [.., the sum of their widths]. */
+  public Value concat(Value... parts) {
+    Expect.that("concat", parts.length > 0, "at least one part", parts.length);
+    Shape first = parts[0].shape();
+    int width = 0;
+    for (Value part : parts) {
+      Expect.f32("concat", part);
+      Expect.axis("concat", part, "C");
+      boolean fits = part.shape().withLast(first.last()).equals(first);
+      Expect.that("concat", fits, first + " but for its last axis", part.shape());
+      width = Math.addExact(width, part.shape().last());
+    }
+    Value result = newValue(ElementType.F32, first.withLast(width));
+    return add(new Op.Concat(result, List.of(parts)), result);
+  }
+
   /** The same elements as [T, dims..]. */
   public Value reshape(Value input, int... dims) {
     Expect.f32("reshape", input);

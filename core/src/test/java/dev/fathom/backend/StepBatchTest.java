@@ -74,6 +74,27 @@ class StepBatchTest {
   }
 
   @Test
+  void tokensOfADraftNameTheStateThatTheyContinue() {
+    batch.clear(2);
+    fails(() -> batch.addHidden(0), "must be >= 0 and follow addToken: previousToken=0");
+    sequence(1, 3, 11);
+    batch.addHidden(4);
+    assertThat(batch.program()).isEqualTo(2);
+    assertThat(batch.hidden(0)).isEqualTo(4);
+    batch.validateProgram(3, 5);
+    fails(() -> batch.validateProgram(2, 5), "must be 0 <= program < 2: program=2");
+    fails(() -> batch.validateProgram(3, 4), "must continue one of the 4 tokens before: hidden=4");
+    sequence(1, 3, 12);
+    fails(() -> batch.validateProgram(3, 5), "must continue one of the 5 tokens before: hidden=-1");
+    fails(() -> batch.addHidden(-1), "must be >= 0 and follow addToken: previousToken=-1");
+    batch.clear();
+    assertThat(batch.program()).isZero();
+    sequence(1, 3, 12);
+    batch.validateProgram(1, 0);
+    fails(() -> batch.clear(-1), "must be >= 0: program=-1");
+  }
+
+  @Test
   void clearingForgetsEverythingAndCapacitiesAreFreeAgain() {
     for (int round = 0; round < 3; round++) {
       sequence(3, 0, 1, 2, 3);

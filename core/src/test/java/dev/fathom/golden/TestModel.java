@@ -1,5 +1,6 @@
 package dev.fathom.golden;
 
+import dev.fathom.arch.Architecture;
 import dev.fathom.arch.Architectures;
 import dev.fathom.arch.Compatibility;
 import dev.fathom.arch.TensorCatalog;
@@ -28,6 +29,7 @@ public final class TestModel implements WeightSource {
 
   private final TestTensors tensors = new TestTensors();
   private final Program program;
+  private final List<Program> drafts;
 
   private TestModel(byte[] config, List<byte[]> files) {
     files.forEach(tensors::add);
@@ -37,8 +39,9 @@ public final class TestModel implements WeightSource {
           TestTensors.Tensor tensor = tensors.find(name);
           return tensor == null ? null : stored(tensor);
         };
-    this.program =
-        Architectures.forConfig(parsed).program(parsed, catalog, Compatibility.TRANSFORMERS);
+    Architecture architecture = Architectures.forConfig(parsed);
+    this.program = architecture.program(parsed, catalog, Compatibility.TRANSFORMERS);
+    this.drafts = architecture.mtpPrograms(parsed, catalog, Compatibility.TRANSFORMERS);
   }
 
   /** Reads a model of the test resources. */
@@ -108,6 +111,16 @@ public final class TestModel implements WeightSource {
   /** The model's step. */
   public Program program() {
     return program;
+  }
+
+  /** The modules of multi-token prediction that the checkpoint stores. */
+  List<Program> drafts() {
+    return drafts;
+  }
+
+  /** The model's step and its drafts. */
+  List<Program> programs() {
+    return Stream.concat(Stream.of(program), drafts.stream()).toList();
   }
 
   private static TensorCatalog.Stored stored(TestTensors.Tensor tensor) {

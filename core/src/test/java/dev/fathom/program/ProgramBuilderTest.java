@@ -50,6 +50,7 @@ class ProgramBuilderTest {
     assertThat(g.linear(heads, weight("v", 7, 10), weight("b", 7)).shape())
         .hasToString("[T, 3, 7]");
     assertThat(g.slice(heads, 2, 6).shape()).hasToString("[T, 3, 4]");
+    assertThat(g.concat(heads, g.slice(heads, 2, 6)).shape()).hasToString("[T, 3, 14]");
     assertThat(g.rope(heads, ROPE, 6).shape()).hasToString("[T, 3, 10]");
     assertThat(g.swiGlu(y, y).shape()).hasToString("[T, 30]");
     assertThat(g.add(heads, heads).shape()).hasToString("[T, 3, 10]");
@@ -192,6 +193,10 @@ class ProgramBuilderTest {
     fails(() -> g.slice(x, -1, 2), "slice: expected 0 <= begin < end <= 4, got -1..2");
     fails(() -> g.slice(x, 2, 2), "slice: expected 0 <= begin < end <= 4, got 2..2");
     fails(() -> g.slice(g.tokens(), 0, 1), "slice: expected input of type F32, got I32");
+    fails(() -> g.concat(), "concat: expected at least one part, got 0");
+    fails(
+        () -> g.concat(x, g.reshape(x, 2, 2)),
+        "concat: expected [T, 4] but for its last axis, got [T, 2, 2]");
   }
 
   @Test

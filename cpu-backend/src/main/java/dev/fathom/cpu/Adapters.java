@@ -1,11 +1,10 @@
 package dev.fathom.cpu;
 
 import dev.fathom.backend.Adapter;
+import dev.fathom.backend.ProgramSet;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.Dot;
 import dev.fathom.cpu.kernel.Sum;
-import dev.fathom.program.Linears;
-import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -52,8 +51,14 @@ final class Adapters {
     }
   }
 
-  Adapters(Program program, Step step) {
-    this.linears = new Linears(program).byName();
+  /**
+   * Creates empty slots.
+   *
+   * @param programs have the linears that adapters change
+   * @param step lends each thread its scratch
+   */
+  Adapters(ProgramSet programs, Step step) {
+    this.linears = programs.linears();
     this.step = step;
     this.inner = new float[step.threads()][0];
   }

@@ -76,6 +76,7 @@ final class Binder {
           new LinearOperation(
               linear, matrix(linear.weight()), vector(linear.bias()), step, adapters);
       case Op.Slice slice -> Elementwise.slice(slice, step);
+      case Op.Concat concat -> Elementwise.concat(concat, step);
       case Op.Reshape _ -> null;
       case Op.Rope rope -> Elementwise.rope(rope, table(rope.rope()), step);
       case Op.StoreKv store -> Elementwise.storeKv(store, kv, step);

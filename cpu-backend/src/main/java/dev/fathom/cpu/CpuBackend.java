@@ -6,6 +6,7 @@ import dev.fathom.backend.Executable;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.backend.PlacedWeight;
 import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.ProgramSet;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.error.BackendException;
@@ -87,14 +88,11 @@ final class CpuBackend implements Backend {
 
   @Override
   public Executable compile(List<Program> programs, PlacedWeights weights, CompileOptions options) {
-    if (programs.size() != 1) {
-      throw unsupported("programs=" + programs.size(), "compile the main program alone");
-    }
     if (options.latentForm() == LatentForm.EXPANDED) {
       throw unsupported(
           "expanded latent attention", "choose LatentForm.AUTO, ABSORBED or the reference backend");
     }
-    return new CpuExecutable(programs.getFirst(), weights, options, team, worthADispatch);
+    return new CpuExecutable(new ProgramSet(programs), weights, options, team, worthADispatch);
   }
 
   private static BackendException unsupported(String why, String fix) {

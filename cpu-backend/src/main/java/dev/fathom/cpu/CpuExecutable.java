@@ -5,6 +5,7 @@ import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
 import dev.fathom.backend.FinishedStep;
 import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.ProgramSet;
 import dev.fathom.backend.RowSampler;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
@@ -13,51 +14,50 @@ import dev.fathom.backend.StepHandle;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.program.Program;
-import dev.fathom.program.Value;
 import java.lang.foreign.MemorySegment;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs a program on the calling thread and the backend's team: {@link #submit} returns when the
- * step ended. A steady step allocates its handle and nothing else.
+ * Runs programs on the calling thread and the backend's team: {@link #submit} returns when the step
+ * ended. A steady step allocates its handle and nothing else.
  */
 final class CpuExecutable implements Executable {
 
   private static final int MAX_TOP_LOGPROBS = 20;
 
-  private final Program program;
   private final CompileOptions options;
   private final PagedKv kv;
   private final Adapters adapters;
-  private final Step step;
-  private final List<Operation> operations;
-  private final Value logits;
+  private final CompiledProgram[] programs;
   private final float[] rowLogits;
   private SampledRows previous;
   private SampledRows current;
+  private CompiledProgram last;
+  private int previousTokens;
   private int previousRows;
   private @Nullable BackendException broken;
   private boolean closed;
 
   CpuExecutable(
-      Program program,
+      ProgramSet set,
       PlacedWeights weights,
       CompileOptions options,
       ThreadTeam team,
       long worthADispatch) {
-    this.program = program;
-    this.options = options;
-    Value output = program.outputs().get(Program.LOGITS);
-    if (output == null) {
-      throw new IllegalArgumentException("program: expected an output logits, got none");
+    this.options = options.forPrograms(set.programs().size());
+    this.kv = new PagedKv(set.kvSpecs(), options);
+    Step[] steps = new Step[set.programs().size()];
+    for (int i = 0; i < steps.length; i++) {
+      steps[i] = new Step(set.programs().get(i), this.options, team, worthADispatch, newBatch());
     }
-    this.logits = output;
-    this.kv = new PagedKv(program, options);
-    this.step = new Step(program, options, team, worthADispatch, newBatch());
-    this.adapters = new Adapters(program, step);
-    this.operations = new Binder(program, weights, step, kv, adapters).bind();
-    this.rowLogits = new float[step.sizes().vocab()];
+    this.adapters = new Adapters(set, steps[0]);
+    this.programs = new CompiledProgram[steps.length];
+    for (int i = 0; i < steps.length; i++) {
+      Program program = set.programs().get(i);
+      programs[i] = CompiledProgram.of(program, weights, steps[i], kv, adapters);
+    }
+    this.last = programs[0];
+    this.rowLogits = new float[set.main().vocabSize()];
     this.previous = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
     this.current = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
   }
@@ -68,9 +68,15 @@ final class CpuExecutable implements Executable {
   }
 
   @Override
+  public int numPrograms() {
+    return programs.length;
+  }
+
+  @Override
   public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
     requireUsable();
-    batch.validate(program.vocabSize(), options.blockTokens(), options.numBlocks(), previousRows);
+    batch.validateProgram(programs.length, previousTokens);
+    batch.validate(rowLogits.length, options.blockTokens(), options.numBlocks(), previousRows);
     if (rows.numRows() != batch.numRows()) {
       throw new IllegalArgumentException(
           "must equal the wanted rows " + batch.numRows() + ": sampling rows=" + rows.numRows());
@@ -79,12 +85,15 @@ final class CpuExecutable implements Executable {
     SampledRows earlier = current;
     current = previous;
     previous = earlier;
-    compute(batch);
+    CompiledProgram program = programs[batch.program()];
+    compute(program, batch);
     for (int row = 0; row < batch.numRows(); row++) {
-      sample(row, rows, sampler);
+      sample(program, row, rows, sampler);
     }
+    last = program;
+    previousTokens = batch.numTokens();
     previousRows = batch.numRows();
-    return new FinishedStep(program, options, step::data, current, batch);
+    return new FinishedStep(program.program(), options, program.step()::data, current, batch);
   }
 
   private void requireUsable() {
@@ -97,12 +106,11 @@ final class CpuExecutable implements Executable {
     }
   }
 
-  private void compute(StepBatch batch) {
+  private void compute(CompiledProgram program, StepBatch batch) {
     try {
       kv.copyBlocks(batch);
       if (batch.numTokens() > 0) {
-        step.begin(batch, previous);
-        operations.forEach(Operation::run);
+        program.run(batch, previous, last);
       }
     } catch (RuntimeException | Error e) {
       broken =
@@ -116,9 +124,9 @@ final class CpuExecutable implements Executable {
     }
   }
 
-  private void sample(int row, SamplingRows rows, RowSampler sampler) {
+  private void sample(CompiledProgram program, int row, SamplingRows rows, RowSampler sampler) {
     int vocab = rowLogits.length;
-    System.arraycopy(step.data(logits), row * vocab, rowLogits, 0, vocab);
+    System.arraycopy(program.step().data(program.logits()), row * vocab, rowLogits, 0, vocab);
     sampler.sample(rows, row, rowLogits, 0, vocab, current);
   }
 

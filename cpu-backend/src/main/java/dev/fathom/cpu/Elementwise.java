@@ -88,6 +88,24 @@ final class Elementwise {
         (i, part) -> System.arraycopy(in, i * width + op.begin(), out, i * len, len));
   }
 
+  static Operation concat(Op.Concat op, Step step) {
+    float[] out = step.data(op.result());
+    int width = op.result().shape().last();
+    List<Value> parts = op.parts();
+    return each(
+        step,
+        op.result(),
+        width,
+        (i, part) -> {
+          int first = i * width;
+          for (Value value : parts) {
+            int len = value.shape().last();
+            System.arraycopy(step.data(value), i * len, out, first, len);
+            first += len;
+          }
+        });
+  }
+
   static Operation swiGlu(Op.SwiGlu op, Step step) {
     float[] gate = step.data(op.gate());
     float[] up = step.data(op.up());

@@ -8,7 +8,6 @@ import dev.fathom.kvcache.KvGroup;
 import dev.fathom.kvcache.KvGroups;
 import dev.fathom.kvcache.KvLayout;
 import dev.fathom.kvcache.KvSpec;
-import dev.fathom.program.Program;
 import dev.fathom.quant.Bf16;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -45,8 +44,8 @@ final class PagedKv implements AutoCloseable {
   private final Map<KvSpec, Layer> layers = new HashMap<>();
   private final int blockTokens;
 
-  PagedKv(Program program, CompileOptions options) {
-    this.groups = KvGroups.of(program.kvSpecs());
+  PagedKv(List<KvSpec> specs, CompileOptions options) {
+    this.groups = KvGroups.of(specs);
     this.blockTokens = options.blockTokens();
     for (KvGroup group : groups) {
       for (KvSpec spec : group.specs()) {

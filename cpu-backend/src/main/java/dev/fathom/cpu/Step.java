@@ -11,6 +11,7 @@ import dev.fathom.program.ElementType;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Program;
 import dev.fathom.program.Value;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The step that is running and the memory that its operations share. The engine's thread changes it
@@ -75,12 +76,22 @@ final class Step {
     return rows * (value.shape().width() / value.shape().last());
   }
 
-  /** Begins a step; sampled tokens come from the previous one. */
-  void begin(StepBatch next, SampledRows previous) {
+  /**
+   * Begins a step; sampled tokens come from the previous one, and hidden states, where the program
+   * reads them, from what its program put out.
+   *
+   * @param states row-major states of the previous step's tokens; not read where hidden is null
+   * @param hidden the input that is filled from them, or null
+   */
+  void begin(StepBatch next, SampledRows previous, float[] states, @Nullable Value hidden) {
     batch = next;
     for (int t = 0; t < next.numTokens(); t++) {
       int token = next.token(t);
       tokens[t] = token >= 0 ? token : previous.token(-1 - token);
+      if (hidden != null) {
+        int width = hidden.shape().width();
+        System.arraycopy(states, next.hidden(t) * width, data(hidden), t * width, width);
+      }
     }
   }
 

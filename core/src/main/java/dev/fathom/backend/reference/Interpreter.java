@@ -76,15 +76,31 @@ final class Interpreter {
     }
   }
 
-  /** Computes every value of the step; sampled tokens come from the previous one. */
-  void run(StepBatch step, SampledRows previous) {
+  /**
+   * Computes every value of the step; sampled tokens come from the previous one, states from the
+   * program that it ran.
+   */
+  void run(StepBatch step, SampledRows previous, Interpreter source) {
     this.batch = step;
     for (int t = 0; t < step.numTokens(); t++) {
       int token = step.token(t);
       tokens[t] = token >= 0 ? token : previous.token(-1 - token);
     }
+    Value hidden = program.inputs().get(Program.HIDDEN);
+    if (hidden != null) {
+      gather(hidden, source);
+    }
     for (Op op : program.ops()) {
       run(op);
+    }
+  }
+
+  /** Fills the input of hidden states from what another program, or this one, put out. */
+  private void gather(Value hidden, Interpreter source) {
+    float[] states = source.data(source.output(Program.STATE));
+    int width = hidden.shape().width();
+    for (int t = 0; t < batch.numTokens(); t++) {
+      System.arraycopy(states, batch.hidden(t) * width, data(hidden), t * width, width);
     }
   }
 
@@ -94,6 +110,7 @@ final class Interpreter {
       case Op.RmsNorm norm -> rmsNorm(norm);
       case Op.Linear linear -> linear(linear);
       case Op.Slice slice -> slice(slice);
+      case Op.Concat concat -> concat(concat);
       case Op.Reshape _ -> {}
       case Op.Rope rope -> rope(rope);
       case Op.StoreKv store -> storeKv(store);
@@ -190,6 +207,18 @@ final class Interpreter {
     int len = op.end() - op.begin();
     for (int i = 0; i < vectors(op.input()); i++) {
       System.arraycopy(data(op.input()), i * width + op.begin(), data(op.result()), i * len, len);
+    }
+  }
+
+  private void concat(Op.Concat op) {
+    int width = op.result().shape().last();
+    int first = 0;
+    for (Value part : op.parts()) {
+      int len = part.shape().last();
+      for (int i = 0; i < vectors(part); i++) {
+        System.arraycopy(data(part), i * len, data(op.result()), i * width + first, len);
+      }
+      first += len;
     }
   }
 
@@ -464,17 +493,17 @@ final class Interpreter {
 
   /** Samples a row from a copy of its logits. */
   void sample(int row, SamplingRows rows, RowSampler sampler, SampledRows out) {
-    Value logits = logitsValue();
+    Value logits = output(Program.LOGITS);
     int vocab = logits.shape().last();
     System.arraycopy(data(logits), row * vocab, scratch.logits, 0, vocab);
     sampler.sample(rows, row, scratch.logits, 0, vocab, out);
   }
 
-  private Value logitsValue() {
-    Value logits = program.outputs().get(Program.LOGITS);
-    if (logits == null) {
-      throw new IllegalStateException("program: expected an output logits, got none");
+  private Value output(String name) {
+    Value value = program.outputs().get(name);
+    if (value == null) {
+      throw new IllegalStateException("program: expected an output " + name + ", got none");
     }
-    return logits;
+    return value;
   }
 }

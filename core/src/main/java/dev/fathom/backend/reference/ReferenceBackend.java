@@ -5,9 +5,8 @@ import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
 import dev.fathom.backend.PlacedWeight;
 import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.ProgramSet;
 import dev.fathom.backend.ScratchPlan;
-import dev.fathom.error.BackendException;
-import dev.fathom.error.ErrorCode;
 import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.WeightMatrix;
@@ -55,14 +54,7 @@ final class ReferenceBackend implements Backend {
 
   @Override
   public Executable compile(List<Program> programs, PlacedWeights weights, CompileOptions options) {
-    if (programs.size() != 1) {
-      throw new BackendException(
-          ErrorCode.BACKEND_UNSUPPORTED,
-          "The reference backend runs one program",
-          "programs=" + programs.size(),
-          "compile the main program alone");
-    }
-    return new ReferenceExecutable(programs.getFirst(), weights, options);
+    return new ReferenceExecutable(new ProgramSet(programs), weights, options);
   }
 
   @Override

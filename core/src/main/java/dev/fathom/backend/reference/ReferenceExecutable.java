@@ -5,18 +5,18 @@ import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
 import dev.fathom.backend.FinishedStep;
 import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.ProgramSet;
 import dev.fathom.backend.RowSampler;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
-import dev.fathom.program.Linears;
 import dev.fathom.program.Program;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs a program on the calling thread: {@link #submit} returns when the step ended.
+ * Runs programs on the calling thread: {@link #submit} returns when the step ended.
  *
  * <p>Values live in float arrays planned by {@link dev.fathom.backend.ScratchPlan}; {@link
  * Interpreter} walks the operations.
@@ -26,21 +26,28 @@ final class ReferenceExecutable implements Executable {
   private static final int NUM_ADAPTER_SLOTS = 64;
   private static final int MAX_TOP_LOGPROBS = 20;
 
-  private final Program program;
+  private final ProgramSet programs;
   private final CompileOptions options;
   private final PagedKv kv;
-  private final Interpreter interpreter;
+  private final Interpreter[] interpreters;
   private final @Nullable Adapter[] adapters = new Adapter[NUM_ADAPTER_SLOTS];
   private SampledRows previous;
   private SampledRows current;
+  private Interpreter last;
+  private int previousTokens;
   private int previousRows;
   private boolean closed;
 
-  ReferenceExecutable(Program program, PlacedWeights weights, CompileOptions options) {
-    this.program = program;
-    this.options = options;
-    this.kv = new PagedKv(program, options);
-    this.interpreter = new Interpreter(program, weights, options, kv, adapters);
+  ReferenceExecutable(ProgramSet programs, PlacedWeights weights, CompileOptions options) {
+    this.programs = programs;
+    this.options = options.forPrograms(programs.programs().size());
+    this.kv = new PagedKv(programs.kvSpecs(), options);
+    this.interpreters = new Interpreter[programs.programs().size()];
+    for (int i = 0; i < interpreters.length; i++) {
+      Program program = programs.programs().get(i);
+      interpreters[i] = new Interpreter(program, weights, this.options, kv, adapters);
+    }
+    this.last = interpreters[0];
     this.previous = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
     this.current = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
   }
@@ -51,9 +58,16 @@ final class ReferenceExecutable implements Executable {
   }
 
   @Override
+  public int numPrograms() {
+    return interpreters.length;
+  }
+
+  @Override
   public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
     requireOpen();
-    batch.validate(program.vocabSize(), options.blockTokens(), options.numBlocks(), previousRows);
+    batch.validateProgram(interpreters.length, previousTokens);
+    batch.validate(
+        programs.main().vocabSize(), options.blockTokens(), options.numBlocks(), previousRows);
     if (rows.numRows() != batch.numRows()) {
       throw new IllegalArgumentException(
           "must equal the wanted rows " + batch.numRows() + ": sampling rows=" + rows.numRows());
@@ -65,11 +79,15 @@ final class ReferenceExecutable implements Executable {
     current = previous;
     previous = earlier;
     kv.copyBlocks(batch);
-    interpreter.run(batch, previous);
+    Interpreter interpreter = interpreters[batch.program()];
+    interpreter.run(batch, previous, last);
     for (int row = 0; row < batch.numRows(); row++) {
       interpreter.sample(row, rows, sampler, current);
     }
+    last = interpreter;
+    previousTokens = batch.numTokens();
     previousRows = batch.numRows();
+    Program program = programs.programs().get(batch.program());
     return new FinishedStep(program, options, interpreter::data, current, batch);
   }
 
@@ -90,7 +108,7 @@ final class ReferenceExecutable implements Executable {
   public void setAdapter(int slot, @Nullable Adapter adapter) {
     requireSlot(slot, 0);
     if (adapter != null) {
-      adapter.requireFit(new Linears(program).byName());
+      adapter.requireFit(programs.linears());
     }
     adapters[slot] = adapter;
   }

@@ -31,17 +31,35 @@ public final class Rig implements AutoCloseable {
     this(provider, THREADS, program, weights, capacities);
   }
 
+  /** Places the weights and compiles a main program with its drafts. */
+  public Rig(
+      BackendProvider provider,
+      List<Program> programs,
+      WeightSource weights,
+      Capacities capacities) {
+    this(provider, THREADS, programs, weights, capacities);
+  }
+
   Rig(
       BackendProvider provider,
       int threads,
       Program program,
       WeightSource weights,
       Capacities capacities) {
+    this(provider, threads, List.of(program), weights, capacities);
+  }
+
+  private Rig(
+      BackendProvider provider,
+      int threads,
+      List<Program> programs,
+      WeightSource weights,
+      Capacities capacities) {
     this.backend = provider.create(threads);
     this.capacities = capacities;
     this.executable =
         backend.compile(
-            List.of(program), WeightFixture.place(backend, program, weights), capacities.options());
+            programs, WeightFixture.place(backend, programs, weights), capacities.options());
     this.batch = executable.newBatch();
     this.rows = new SamplingRows(capacities.options().maxRows());
   }
@@ -71,6 +89,29 @@ public final class Rig implements AutoCloseable {
     return new Result(handle, batch.numRows());
   }
 
+  /**
+   * Runs a step of a draft program.
+   *
+   * @param program its index
+   * @param hidden token of the previous step that each token continues, over all sequences
+   */
+  public Result draft(int program, int[] hidden, Seq... sequences) {
+    batch.clear(program);
+    rows.clear();
+    int next = 0;
+    for (Seq s : sequences) {
+      start(batch, rows, executable, s);
+      int position = s.position();
+      for (int token : s.tokens()) {
+        addToken(batch, token, position++);
+        batch.addHidden(hidden[next++]);
+      }
+    }
+    StepHandle handle = executable.submit(batch, rows, Rig::greedy);
+    handle.await();
+    return new Result(handle, batch.numRows());
+  }
+
   /** Fills a batch and greedy rows. Negative tokens name rows of the previous step: -1 - row. */
   static void fill(
       StepBatch batch,
@@ -86,27 +127,31 @@ public final class Rig implements AutoCloseable {
       }
     }
     for (Seq s : sequences) {
-      batch.addSequence(s.adapter(), s.wanted());
-      for (int group = 0; group < executable.numKvGroups(); group++) {
-        for (int block : s.blocks()) {
-          batch.addBlock(group, block);
-        }
-      }
-      addTokens(batch, s);
-      for (int r = 0; r < s.wanted(); r++) {
-        rows.addGreedy();
+      start(batch, rows, executable, s);
+      int position = s.position();
+      for (int token : s.tokens()) {
+        addToken(batch, token, position++);
       }
     }
   }
 
-  private static void addTokens(StepBatch batch, Seq s) {
-    int position = s.position();
-    for (int token : s.tokens()) {
-      if (token >= 0) {
-        batch.addToken(token, position++);
-      } else {
-        batch.addSampledToken(-1 - token, position++);
+  private static void start(StepBatch batch, SamplingRows rows, Executable executable, Seq s) {
+    batch.addSequence(s.adapter(), s.wanted());
+    for (int group = 0; group < executable.numKvGroups(); group++) {
+      for (int block : s.blocks()) {
+        batch.addBlock(group, block);
       }
+    }
+    for (int r = 0; r < s.wanted(); r++) {
+      rows.addGreedy();
+    }
+  }
+
+  private static void addToken(StepBatch batch, int token, int position) {
+    if (token >= 0) {
+      batch.addToken(token, position);
+    } else {
+      batch.addSampledToken(-1 - token, position);
     }
   }
 

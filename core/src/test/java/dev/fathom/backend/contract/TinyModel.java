@@ -69,6 +69,7 @@ public final class TinyModel {
     }
     Value last = norm(h, "final");
     g.output("hidden.2", last);
+    g.output(Program.STATE, last);
     WeightRef head = weight("lm_head.weight", WeightFormat.F32, 0.3, VOCAB, HIDDEN);
     g.output(Program.LOGITS, g.logits(last, head));
     this.program = g.build();

@@ -3,6 +3,7 @@ package dev.fathom.backend.contract;
 import dev.fathom.backend.Backend;
 import dev.fathom.backend.PlacedWeight;
 import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.ProgramSet;
 import dev.fathom.backend.WeightSource;
 import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
@@ -173,12 +174,12 @@ public final class WeightFixture implements WeightSource {
 
   /** Places every weight of a program. */
   public PlacedWeights place(Backend backend, Program program) {
-    return place(backend, program, this);
+    return place(backend, List.of(program), this);
   }
 
-  static PlacedWeights place(Backend backend, Program program, WeightSource source) {
+  static PlacedWeights place(Backend backend, List<Program> programs, WeightSource source) {
     Map<String, PlacedWeight> placed = new HashMap<>();
-    for (WeightRef weight : program.weights()) {
+    for (WeightRef weight : new ProgramSet(programs).weights()) {
       placed.put(weight.name(), backend.place(weight, source.read(weight)));
     }
     return new PlacedWeights(placed);

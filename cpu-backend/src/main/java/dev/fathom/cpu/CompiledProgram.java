@@ -1,0 +1,53 @@
+package dev.fathom.cpu;
+
+import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.SampledRows;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.program.Program;
+import dev.fathom.program.Value;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One program of an executable with its scratch memory and its bound operations.
+ *
+ * @param program what is computed
+ * @param step its memory
+ * @param operations in the order in which they run
+ * @param logits its output
+ * @param hidden the states that it continues, or null
+ * @param state what a draft continues, or null
+ */
+record CompiledProgram(
+    Program program,
+    Step step,
+    List<Operation> operations,
+    Value logits,
+    @Nullable Value hidden,
+    @Nullable Value state) {
+
+  private static final float[] NO_STATES = {};
+
+  static CompiledProgram of(
+      Program program, PlacedWeights weights, Step step, PagedKv kv, Adapters adapters) {
+    Value logits = program.outputs().get(Program.LOGITS);
+    if (logits == null) {
+      throw new IllegalArgumentException("program: expected an output logits, got none");
+    }
+    return new CompiledProgram(
+        program,
+        step,
+        new Binder(program, weights, step, kv, adapters).bind(),
+        logits,
+        program.inputs().get(Program.HIDDEN),
+        program.outputs().get(Program.STATE));
+  }
+
+  /** Computes a step of at least one token; states come from the program that ran before. */
+  void run(StepBatch batch, SampledRows previous, CompiledProgram before) {
+    Value from = before.state;
+    float[] states = hidden == null || from == null ? NO_STATES : before.step.data(from);
+    step.begin(batch, previous, states, hidden);
+    operations.forEach(Operation::run);
+  }
+}
