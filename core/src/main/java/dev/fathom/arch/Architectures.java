@@ -20,6 +20,14 @@ public final class Architectures {
           new Qwen2(),
           new Qwen3());
 
+  private static final String V41 = "deepseek_v41";
+
+  /** Why that family is refused although its name is known: nothing tells right from wrong. */
+  private static final String V41_LACKS =
+      "its vision tower is not published, and of its text model neither reference logits nor a"
+          + " released implementation of engram tables, shared compressed caches and quantized"
+          + " activations exist to check against";
+
   private Architectures() {}
 
   /** Returns every registered family. */
@@ -30,7 +38,7 @@ public final class Architectures {
   /**
    * Returns the family of a configuration.
    *
-   * @throws ModelConfigException where no family has its model_type
+   * @throws ModelConfigException where no family has its model_type; V4.1 is refused by name
    */
   public static Architecture forConfig(ModelConfig config) {
     String modelType = config.modelType();
@@ -38,6 +46,13 @@ public final class Architectures {
       if (architecture.modelType().equals(modelType)) {
         return architecture;
       }
+    }
+    if (modelType.startsWith(V41)) {
+      throw new ModelConfigException(
+          ErrorCode.UNKNOWN_ARCHITECTURE,
+          "DeepSeek-V4.1 (" + Text.quote(modelType) + ") cannot be loaded",
+          V41_LACKS,
+          "use a checkpoint of one of: " + known());
     }
     throw new ModelConfigException(
         ErrorCode.UNKNOWN_ARCHITECTURE,

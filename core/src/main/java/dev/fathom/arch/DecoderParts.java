@@ -1,5 +1,6 @@
 package dev.fathom.arch;
 
+import dev.fathom.checkpoint.ModelConfig;
 import dev.fathom.moe.RouterSpec;
 import dev.fathom.program.Expert;
 import dev.fathom.program.Program;
@@ -39,6 +40,23 @@ final class DecoderParts {
     static FeedForward dense(int intermediateSize) {
       return new FeedForward(
           intermediateSize, 0, 0, 0, 0, 1, new RouterSpec.SoftmaxGreedy(1, 1, false, 1));
+    }
+
+    /** Reads the widths; all layers are dense where there are no routed experts. */
+    static FeedForward of(ModelConfig config, RouterSpec router) {
+      int dense = config.intAt("intermediate_size", 1, 1 << 20);
+      int numExperts = config.intAt("n_routed_experts", 0, 1 << 16, 0);
+      if (numExperts == 0) {
+        return dense(dense);
+      }
+      return new FeedForward(
+          dense,
+          config.intAt("moe_intermediate_size", 1, 1 << 20),
+          numExperts,
+          config.intAt("n_shared_experts", 0, 1 << 16, 0),
+          config.intAt("first_k_dense_replace", 0, 4096, 0),
+          config.intAt("moe_layer_freq", 1, 4096, 1),
+          router);
     }
 
     boolean isMoe(int layer) {

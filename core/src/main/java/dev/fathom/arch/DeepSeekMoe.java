@@ -25,30 +25,21 @@ public final class DeepSeekMoe implements Architecture {
     return new GroupedQueryModel(
             modelType(),
             GroupedQueryConfig.of(config, compatibility),
-            GroupedQueryModel.Projections.PLAIN,
+            GroupedQueryModel.Projections.of(config),
             feedForward(config),
             new Weights(catalog))
         .program();
   }
 
   private static DecoderParts.FeedForward feedForward(ModelConfig config) {
-    int dense = config.intAt("intermediate_size", 1, 1 << 20);
     int numExperts = config.intAt("n_routed_experts", 0, 1 << 16, 0);
     if (numExperts == 0) {
-      return DecoderParts.FeedForward.dense(dense);
+      return DecoderParts.FeedForward.of(config, new RouterSpec.SoftmaxGreedy(1, 1, false, 1));
     }
     config.oneOf("scoring_func", List.of("softmax"), "softmax");
-    return new DecoderParts.FeedForward(
-        dense,
-        config.intAt("moe_intermediate_size", 1, 1 << 20),
-        numExperts,
-        config.intAt("n_shared_experts", 0, 1 << 16, 0),
-        config.intAt("first_k_dense_replace", 0, 4096, 0),
-        config.intAt("moe_layer_freq", 1, 4096, 1),
-        new RouterSpec.SoftmaxGreedy(
-            numExperts,
-            config.intAt("num_experts_per_tok", 1, numExperts),
-            config.booleanAt("norm_topk_prob", false),
-            1));
+    int topK = config.intAt("num_experts_per_tok", 1, numExperts);
+    boolean normTopKProb = config.booleanAt("norm_topk_prob", false);
+    return DecoderParts.FeedForward.of(
+        config, new RouterSpec.SoftmaxGreedy(numExperts, topK, normTopKProb, 1));
   }
 }

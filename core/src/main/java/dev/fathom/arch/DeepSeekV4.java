@@ -134,7 +134,8 @@ public final class DeepSeekV4 implements Architecture {
     }
 
     private WeightRef head() {
-      return w.dense("head.weight", c.vocabSize(), c.hiddenSize());
+      String name = c.tieWordEmbeddings() ? names.embedding() : "head.weight";
+      return w.dense(name, c.vocabSize(), c.hiddenSize());
     }
 
     private Value collapseForHead(Value s, String at) {

@@ -21,6 +21,8 @@ import java.util.List;
  * @param oLoraRank rank of a group's output projection
  * @param slidingWindow tokens that a query sees uncompressed
  * @param layers kind of each layer
+ * @param mtpLayers kind of the layer of each module of multi-token prediction
+ * @param tieWordEmbeddings whether the head is the embedding
  * @param indexNumHeads heads of the indexer
  * @param indexHeadDim width of an indexer head
  * @param indexTopK entries that a token attends to
@@ -49,6 +51,7 @@ record DeepSeekV4Config(
     int slidingWindow,
     List<Layer> layers,
     List<Layer> mtpLayers,
+    boolean tieWordEmbeddings,
     int indexNumHeads,
     int indexHeadDim,
     int indexTopK,
@@ -112,6 +115,7 @@ record DeepSeekV4Config(
         c.intAt("sliding_window", 1, MAX_WIDTH),
         layers(c, c.intAt("num_hidden_layers", 1, 4096)),
         mtpLayers(c, c.intAt("num_hidden_layers", 1, 4096)),
+        c.booleanAt("tie_word_embeddings", false),
         c.intAt("index_n_heads", 1, 1 << 16),
         c.intAt("index_head_dim", rope, MAX_WIDTH),
         c.intAt("index_topk", 1, 1 << 24),

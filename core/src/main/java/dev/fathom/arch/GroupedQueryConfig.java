@@ -34,9 +34,26 @@ record GroupedQueryConfig(
     RopeSpec rope) {
 
   static GroupedQueryConfig of(ModelConfig c, Compatibility compatibility) {
+    return c.has("head_dim")
+        ? of(c, compatibility, c.intAt("head_dim", 2, 1 << 16))
+        : ofWholeHidden(c, compatibility);
+  }
+
+  /** As {@link #of}, with heads that make up the hidden vector whatever head_dim says. */
+  static GroupedQueryConfig ofWholeHidden(ModelConfig c, Compatibility compatibility) {
+    int hidden = c.intAt("hidden_size", 1, 1 << 20);
+    int heads = c.intAt("num_attention_heads", 1, 1 << 16);
+    if (hidden % heads != 0) {
+      throw c.broken("num_attention_heads", "must divide hidden_size (" + hidden + ")");
+    }
+    return of(c, compatibility, hidden / heads);
+  }
+
+  private static GroupedQueryConfig of(ModelConfig c, Compatibility compatibility, int headDim) {
     c.oneOf("hidden_act", List.of("silu"), "silu");
-    if (c.booleanAt("use_sliding_window", false)) {
-      throw c.broken("use_sliding_window", "must be false");
+    requireFullAttention(c);
+    if (c.booleanAt("mlp_bias", false)) {
+      throw c.broken("mlp_bias", "must be false");
     }
     int hidden = c.intAt("hidden_size", 1, 1 << 20);
     int heads = c.intAt("num_attention_heads", 1, 1 << 16);
@@ -44,12 +61,8 @@ record GroupedQueryConfig(
     if (heads % kvHeads != 0) {
       throw c.broken("num_key_value_heads", "must divide num_attention_heads (" + heads + ")");
     }
-    if (!c.has("head_dim") && hidden % heads != 0) {
-      throw c.broken("num_attention_heads", "must divide hidden_size (" + hidden + ")");
-    }
-    int headDim = c.intAt("head_dim", 2, 1 << 16, hidden / heads);
     if (headDim % 2 != 0) {
-      throw c.broken("head_dim", "must be even");
+      throw c.broken(c.has("head_dim") ? "head_dim" : "hidden_size", "must give even heads");
     }
     return new GroupedQueryConfig(
         c.intAt("vocab_size", 1, 1 << 24),
@@ -63,6 +76,17 @@ record GroupedQueryConfig(
         c.booleanAt("tie_word_embeddings", false),
         RopeFrequencies.spec(
             headDim, c.ropeTheta(10_000), scaling(c, compatibility), RopeLayout.HALF_SPLIT));
+  }
+
+  private static void requireFullAttention(ModelConfig c) {
+    if (c.booleanAt("use_sliding_window", false)) {
+      throw c.broken("use_sliding_window", "must be false");
+    }
+    for (String type : c.stringsAt("layer_types")) {
+      if (!type.equals("full_attention")) {
+        throw c.broken("layer_types", "must hold full_attention only");
+      }
+    }
   }
 
   private static RopeScaling scaling(ModelConfig c, Compatibility compatibility) {

@@ -1,5 +1,6 @@
 package dev.fathom.arch;
 
+import dev.fathom.checkpoint.ModelConfig;
 import dev.fathom.kvcache.KvSpec;
 import dev.fathom.program.Program;
 import dev.fathom.program.ProgramBuilder;
@@ -20,7 +21,12 @@ final class GroupedQueryModel {
     /** Biases on all four projections. */
     BIAS,
     /** A root-mean-square norm over each head of query and key before rotation. */
-    HEAD_NORM
+    HEAD_NORM;
+
+    /** Reads attention_bias. */
+    static Projections of(ModelConfig config) {
+      return config.booleanAt("attention_bias", false) ? BIAS : PLAIN;
+    }
   }
 
   private final ProgramBuilder g;

@@ -26,9 +26,7 @@ public final class Llama implements Architecture {
     return new GroupedQueryModel(
             modelType(),
             GroupedQueryConfig.of(config, compatibility),
-            config.booleanAt("attention_bias", false)
-                ? GroupedQueryModel.Projections.BIAS
-                : GroupedQueryModel.Projections.PLAIN,
+            GroupedQueryModel.Projections.of(config),
             DecoderParts.FeedForward.dense(config.intAt("intermediate_size", 1, 1 << 20)),
             new Weights(catalog))
         .program();

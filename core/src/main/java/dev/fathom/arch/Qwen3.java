@@ -22,6 +22,9 @@ public final class Qwen3 implements Architecture {
 
   @Override
   public Program program(ModelConfig config, TensorCatalog catalog, Compatibility compatibility) {
+    if (config.booleanAt("attention_bias", false)) {
+      throw config.broken("attention_bias", "must be false");
+    }
     return new GroupedQueryModel(
             modelType(),
             GroupedQueryConfig.of(config, compatibility),

@@ -16,9 +16,12 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -32,7 +35,13 @@ public final class TestModel implements WeightSource {
   private final List<Program> drafts;
 
   private TestModel(byte[] config, List<byte[]> files) {
+    this(config, files, Map.of());
+  }
+
+  /** Aliases give stored tensors further names. */
+  private TestModel(byte[] config, List<byte[]> files, Map<String, String> aliases) {
     files.forEach(tensors::add);
+    aliases.forEach((alias, name) -> tensors.alias(alias, name));
     ModelConfig parsed = ModelConfig.parse(config, "config.json");
     TensorCatalog catalog =
         (name, expected, role) -> {
@@ -48,6 +57,21 @@ public final class TestModel implements WeightSource {
   static TestModel ofResource(String folder) {
     return new TestModel(
         resource(folder + "/config.json"), List.of(resource(folder + "/model.safetensors")));
+  }
+
+  /**
+   * Reads a model of the test resources under another configuration.
+   *
+   * @param config changes the text of config.json
+   * @param aliases further names of stored tensors
+   */
+  static TestModel variant(
+      String folder, UnaryOperator<String> config, Map<String, String> aliases) {
+    String text = new String(resource(folder + "/config.json"), StandardCharsets.UTF_8);
+    return new TestModel(
+        config.apply(text).getBytes(StandardCharsets.UTF_8),
+        List.of(resource(folder + "/model.safetensors")),
+        aliases);
   }
 
   /** Reads a checkpoint of one or more safetensors files. */

@@ -93,6 +93,11 @@ public final class TestTensors {
         });
   }
 
+  /** Gives a tensor a further name. */
+  void alias(String alias, String name) {
+    byName.put(alias, get(name));
+  }
+
   static List<Long> longs(@Nullable JsonValue array) {
     List<Long> out = new ArrayList<>();
     for (JsonValue value : (JsonArray) array) {
