@@ -194,7 +194,7 @@ final class LiveGeneration implements TokenStream, RequestListener {
     }
     return new Generation(
         choices,
-        new Usage(end.promptTokens(), completion, reasoning),
+        new Usage(end.promptTokens(), end.cachedTokens(), completion, reasoning),
         new Timings(
             Duration.ofNanos(end.queueNanos()),
             Duration.ofNanos(end.prefillNanos()),

@@ -65,9 +65,10 @@ final class MemoryPlanner {
 
   private MemoryPlan compute(LoadOptions options, List<Remedy> remedies) {
     EngineOptions capacities = model.capacities(options, backend);
-    long kv = kvBytes(options.kvCache(), capacities);
+    int blockTokens = OpenedModel.blockTokens(options, backend);
+    long kv = kvBytes(options.kvCache(), blockTokens, capacities);
     long scratch =
-        backend.scratchBytes(model.program(), OpenedModel.compileOptions(capacities, options));
+        backend.scratchBytes(model.program(), model.compileOptions(capacities, options, backend));
     return new MemoryPlan(
         weights.bytes(),
         weights.numFiles(),
@@ -80,11 +81,12 @@ final class MemoryPlanner {
         remedies);
   }
 
-  private long kvBytes(KvFormat format, EngineOptions capacities) {
+  private long kvBytes(KvFormat format, int blockTokens, EngineOptions capacities) {
     long bytes = 0;
     for (KvGroup group : KvGroups.of(model.program().kvSpecs())) {
-      long block = group.blockBytes(format, capacities.blockTokens());
-      bytes = Math.addExact(bytes, Math.multiplyExact(block, (long) capacities.numBlocks()));
+      long block = group.blockBytes(format, blockTokens);
+      int blocks = capacities.pools().get(group.id()).numBlocks();
+      bytes = Math.addExact(bytes, Math.multiplyExact(block, (long) blocks));
     }
     return bytes;
   }

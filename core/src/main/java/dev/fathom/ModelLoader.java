@@ -92,7 +92,7 @@ final class ModelLoader {
     try {
       PlacedWeights weights = place(model, backend, arena);
       reporter.phase(LoadPhase.COMPILE);
-      CompileOptions compile = OpenedModel.compileOptions(capacities, options);
+      CompileOptions compile = model.compileOptions(capacities, options, backend);
       Diagnostics diagnostics =
           diagnostics(model, text, defaults, selection, backend, plan, capacities);
       RequestReader reader =

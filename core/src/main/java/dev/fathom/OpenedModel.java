@@ -8,11 +8,17 @@ import dev.fathom.backend.LatentForm;
 import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.engine.CheckpointWeights;
 import dev.fathom.engine.EngineOptions;
+import dev.fathom.engine.SchedulingOptions;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
+import dev.fathom.kvcache.GroupPool;
+import dev.fathom.kvcache.KvGroup;
+import dev.fathom.kvcache.KvGroups;
 import dev.fathom.program.Program;
 import dev.fathom.quant.WeightFormat;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -55,18 +61,30 @@ record OpenedModel(
     int sequences = options.maxSequences();
     int stepTokens = Math.max(options.prefillChunkTokens(), sequences);
     int rows = Math.min(stepTokens, MAX_LOGITS / program.vocabSize());
-    int blockTokens = blockTokens(options, backend);
-    int blocks = Math.ceilDiv(context, blockTokens);
+    int chunk = options.prefillChunkTokens();
+    List<GroupPool> pools = pools(options, blockTokens(options, backend), context, chunk);
     return new EngineOptions(
         context,
         sequences,
         options.prefillChunkTokens(),
         stepTokens,
         Math.max(rows, sequences),
-        blockTokens,
-        Math.addExact(Math.multiplyExact(blocks, sequences), 1),
+        pools,
         options.maxQueuedRequests(),
-        program.vocabSize());
+        program.vocabSize(),
+        SchedulingOptions.DEFAULT);
+  }
+
+  /** So many blocks that every sequence can have a full context, and one more to copy to. */
+  private List<GroupPool> pools(LoadOptions options, int blockTokens, int context, int chunk) {
+    List<GroupPool> pools = new ArrayList<>();
+    for (KvGroup group : KvGroups.of(program.kvSpecs())) {
+      GroupPool one = new GroupPool(group.blockSpan(blockTokens), group.windowTokens(), 1);
+      int most = one.mostBlocks(context, chunk);
+      long blocks = (long) most * options.maxSequences() + 1;
+      pools.add(one.withBlocks(Math.toIntExact(blocks)));
+    }
+    return List.copyOf(pools);
   }
 
   private int contextTokens(LoadOptions options) {
@@ -76,7 +94,7 @@ record OpenedModel(
     return Checks.inRange("contextTokens", options.contextTokens(), 2, maxContextTokens);
   }
 
-  private static int blockTokens(LoadOptions options, Backend backend) {
+  static int blockTokens(LoadOptions options, Backend backend) {
     int wanted = options.kvBlockTokens();
     if (wanted > 0) {
       if (!backend.supportsBlockTokens(wanted)) {
@@ -105,14 +123,15 @@ record OpenedModel(
   }
 
   /** Returns what the backend compiles for. */
-  static CompileOptions compileOptions(EngineOptions capacities, LoadOptions options) {
+  CompileOptions compileOptions(EngineOptions capacities, LoadOptions options, Backend backend) {
+    int blockTokens = blockTokens(options, backend);
     return new CompileOptions(
         capacities.stepTokens(),
         capacities.maxSequences(),
         capacities.maxRows(),
-        capacities.blockTokens(),
-        capacities.numBlocks(),
-        capacities.blocksPerSequence(),
+        blockTokens,
+        capacities.pools().stream().map(GroupPool::numBlocks).toList(),
+        Math.ceilDiv(capacities.contextTokens(), blockTokens),
         options.kvCache(),
         LatentForm.AUTO,
         Set.of(Program.LOGITS));

@@ -60,7 +60,7 @@ class RequestOptionsTest {
     assertThat(answer.finishReason()).isEqualTo(FinishReason.EOS);
     assertThat(answer.tokenIds()).endsWith(1).hasSize(10);
     assertThat(answer.choices().getFirst().stop()).isNull();
-    assertThat(answer.usage()).isEqualTo(new Usage(13, 10, 0));
+    assertThat(answer.usage()).isEqualTo(new Usage(13, 0, 10, 0));
     assertThat(answer.timings().decodeTokensPerSecond()).isPositive();
     assertThat(answer.timings().prefillTokensPerSecond()).isPositive();
   }

@@ -160,7 +160,7 @@ class SampleModelTest {
     assertThat(answer.text()).isEqualTo("27 + 48 = 75");
     assertThat(answer.reasoning()).startsWith("2 7 + 4 8.\n7 + 8 = 15").doesNotContain("think");
     assertThat(answer.finishReason()).isEqualTo(FinishReason.EOS);
-    assertThat(answer.usage()).isEqualTo(new Usage(12, 52, 44));
+    assertThat(answer.usage()).isEqualTo(new Usage(12, 0, 52, 44));
     assertThat(answer.usage().totalTokens()).isEqualTo(64);
   }
 

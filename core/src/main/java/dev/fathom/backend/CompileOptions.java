@@ -3,6 +3,7 @@ package dev.fathom.backend;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.program.Program;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 
 /**
@@ -11,8 +12,9 @@ import java.util.Set;
  * @param maxTokens most tokens of a step
  * @param maxSequences most sequences of a step
  * @param maxRows most wanted rows of a step
- * @param blockTokens tokens of a KV block
- * @param numBlocks KV blocks of each group
+ * @param blockTokens tokens of a KV block; groups that compress have blocks of about as many, see
+ *     {@link dev.fathom.kvcache.KvGroup#blockSpan}
+ * @param numBlocks KV blocks of each group; a single number goes for all of them
  * @param maxBlocksPerSequence longest block table
  * @param kvFormat element format of the KV cache
  * @param latentForm how latent attention is computed
@@ -23,7 +25,7 @@ public record CompileOptions(
     int maxSequences,
     int maxRows,
     int blockTokens,
-    int numBlocks,
+    List<Integer> numBlocks,
     int maxBlocksPerSequence,
     KvFormat kvFormat,
     LatentForm latentForm,
@@ -35,9 +37,39 @@ public record CompileOptions(
     positive("maxSequences", maxSequences);
     positive("maxRows", maxRows);
     positive("blockTokens", blockTokens);
-    positive("numBlocks", numBlocks);
+    numBlocks = List.copyOf(numBlocks);
+    positive("numBlocks.size", numBlocks.size());
+    numBlocks.forEach(blocks -> positive("numBlocks", blocks));
     positive("maxBlocksPerSequence", maxBlocksPerSequence);
     outputs = Set.copyOf(outputs);
+  }
+
+  /** Options with the same number of blocks in all groups. */
+  public CompileOptions(
+      int maxTokens,
+      int maxSequences,
+      int maxRows,
+      int blockTokens,
+      int numBlocks,
+      int maxBlocksPerSequence,
+      KvFormat kvFormat,
+      LatentForm latentForm,
+      Set<String> outputs) {
+    this(
+        maxTokens,
+        maxSequences,
+        maxRows,
+        blockTokens,
+        List.of(numBlocks),
+        maxBlocksPerSequence,
+        kvFormat,
+        latentForm,
+        outputs);
+  }
+
+  /** Returns the KV blocks of a group. */
+  public int numBlocks(int group) {
+    return numBlocks.get(numBlocks.size() == 1 ? 0 : group);
   }
 
   private static void positive(String name, int value) {

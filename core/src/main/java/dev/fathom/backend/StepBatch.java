@@ -1,15 +1,23 @@
 package dev.fathom.backend;
 
+import dev.fathom.kvcache.BlockPool;
+import dev.fathom.kvcache.BlockTable;
+import dev.fathom.kvcache.GroupPool;
+import dev.fathom.kvcache.KvGroup;
+import java.util.List;
+
 /**
  * What a step computes: flat int arrays of fixed capacity, refilled for every step.
  *
  * <p>Sequences lie one after the other. Sequence s owns tokens [firstToken(s), firstToken(s + 1))
  * at consecutive positions, wants the logits of its last numWanted(s) tokens (1 to sample, k + 1 to
- * verify k drafts, 0 for a chunk of a prompt), and has one block table for each KV group. Rows are
+ * verify k drafts, 0 for a chunk of a prompt), and has one block table for each KV group: block i
+ * covers positions [i, i + 1) times the {@link KvGroup#blockSpan} of the group; in a group with a
+ * window, blocks that no token of the step needs may be {@link BlockPool#NO_BLOCK}. Rows are
  * numbered over all sequences in order. Block copies run before anything else.
  *
  * <p>Filled by one thread: {@link #clear}, {@link #addCopy}, then for each sequence {@link
- * #addSequence}, {@link #addBlock}, {@link #addToken}. Nothing is allocated after construction.
+ * #addSequence}, {@link #addBlock} or {@link #addTable}, {@link #addToken}. Nothing is allocated after construction.
  *
  * <p>A draft program reads, beside its tokens, a hidden state for each: what the previous step's
  * program put out as {@link dev.fathom.program.Program#STATE} for the token that {@link #addHidden}
@@ -23,6 +31,7 @@ public final class StepBatch {
   private final int maxSequences;
   private final int maxRows;
   private final int numGroups;
+  private final GroupPool[] groups;
   private final int maxBlocks;
   private final int[] token;
   private final int[] position;
@@ -45,12 +54,18 @@ public final class StepBatch {
    * Creates a buffer.
    *
    * @param options capacities
-   * @param numGroups KV groups of the program
+   * @param kvGroups KV groups of the program
    */
-  public StepBatch(CompileOptions options, int numGroups) {
+  public StepBatch(CompileOptions options, List<KvGroup> kvGroups) {
     this.maxSequences = options.maxSequences();
     this.maxRows = options.maxRows();
-    this.numGroups = numGroups;
+    this.numGroups = kvGroups.size();
+    this.groups = new GroupPool[numGroups];
+    for (int g = 0; g < numGroups; g++) {
+      KvGroup group = kvGroups.get(g);
+      int span = group.blockSpan(options.blockTokens());
+      groups[g] = new GroupPool(span, group.windowTokens(), options.numBlocks(g));
+    }
     this.maxBlocks = options.maxBlocksPerSequence();
     this.token = new int[options.maxTokens()];
     this.position = new int[options.maxTokens()];
@@ -139,6 +154,18 @@ public final class StepBatch {
     blocks[table * maxBlocks + numBlocks[table]++] = block;
   }
 
+  /** Sets a group's table of the sequence added last; see {@link #addBlock}. */
+  public void addTable(int group, BlockTable table) {
+    checkSequence();
+    checkGroup(group);
+    if (table.numBlocks() > maxBlocks) {
+      throw new IllegalArgumentException("must be <= " + maxBlocks + ": blocks of a sequence");
+    }
+    int at = (numSequences - 1) * numGroups + group;
+    table.copyTo(blocks, at * maxBlocks);
+    numBlocks[at] = table.numBlocks();
+  }
+
   /** Appends a token to the sequence added last. Positions of a sequence are consecutive. */
   public void addToken(int id, int at) {
     if (id < 0) {
@@ -200,19 +227,17 @@ public final class StepBatch {
    * Checks what only the whole step shows.
    *
    * @param vocabSize ids are below it
-   * @param blockTokens tokens of a block
-   * @param poolBlocks block ids are below it
    * @param previousRows rows of the previous step
    * @throws IllegalArgumentException naming the rule and the value
    */
-  public void validate(int vocabSize, int blockTokens, int poolBlocks, int previousRows) {
+  public void validate(int vocabSize, int previousRows) {
     for (int s = 0; s < numSequences; s++) {
       int len = firstToken[s + 1] - firstToken[s];
       if (len == 0 || numWanted[s] > len) {
         throw new IllegalArgumentException(
             "must be 1 <= max(1, wanted) <= tokens: wanted=" + numWanted[s] + " tokens=" + len);
       }
-      validateBlocks(s, blockTokens, poolBlocks);
+      validateBlocks(s);
     }
     for (int t = 0; t < numTokens; t++) {
       if (token[t] >= vocabSize || -1 - token[t] >= previousRows) {
@@ -221,8 +246,8 @@ public final class StepBatch {
       }
     }
     for (int c = 0; c < numCopies; c++) {
-      checkBlock(copySource(c), poolBlocks);
-      checkBlock(copyDestination(c), poolBlocks);
+      checkBlock(copySource(c), copyGroup(c));
+      checkBlock(copyDestination(c), copyGroup(c));
     }
   }
 
@@ -246,21 +271,24 @@ public final class StepBatch {
     }
   }
 
-  private void validateBlocks(int s, int blockTokens, int poolBlocks) {
+  private void validateBlocks(int s) {
+    int first = position[firstToken[s]];
     int last = position[firstToken[s + 1] - 1];
     for (int g = 0; g < numGroups; g++) {
       int count = numBlocks[s * numGroups + g];
-      if (last >= (long) count * blockTokens) {
+      int span = groups[g].blockTokens();
+      if (last >= (long) count * span) {
         throw new IllegalArgumentException(
-            "must have a block for position " + last + ": blocks=" + count + " of " + blockTokens);
+            "must have a block for position " + last + ": blocks=" + count + " of " + span);
       }
-      for (int i = 0; i < count; i++) {
-        checkBlock(block(s, g, i), poolBlocks);
+      for (int i = groups[g].firstNeeded(first) / span; i < count; i++) {
+        checkBlock(block(s, g, i), g);
       }
     }
   }
 
-  private static void checkBlock(int block, int poolBlocks) {
+  private void checkBlock(int block, int group) {
+    int poolBlocks = groups[group].numBlocks();
     if (block < 0 || block >= poolBlocks) {
       throw new IllegalArgumentException("must be 0 <= block < " + poolBlocks + ": block=" + block);
     }
@@ -341,7 +369,7 @@ public final class StepBatch {
     return numBlocks[s * numGroups + group];
   }
 
-  /** Returns the i-th block of a sequence in a group. */
+  /** Returns the i-th block of a sequence in a group, or {@link BlockPool#NO_BLOCK}. */
   public int block(int s, int group, int i) {
     return blocks[(s * numGroups + group) * maxBlocks + i];
   }

@@ -1,5 +1,8 @@
 package dev.fathom.engine;
 
+import dev.fathom.kvcache.GroupPool;
+import java.util.List;
+
 /**
  * Capacities of an engine; they match those its executable was compiled with.
  *
@@ -8,10 +11,10 @@ package dev.fathom.engine;
  * @param chunkTokens most tokens of one sequence in a step
  * @param stepTokens most tokens of a step, at least maxSequences
  * @param maxRows most wanted rows of a step, at least maxSequences
- * @param blockTokens tokens of a KV block
- * @param numBlocks KV blocks of each group
+ * @param pools KV blocks of each group; each pool holds at least one full context and a block more
  * @param maxQueued most requests that wait
  * @param vocabSize number of logits
+ * @param scheduling how steps and blocks are shared out
  */
 public record EngineOptions(
     int contextTokens,
@@ -19,10 +22,10 @@ public record EngineOptions(
     int chunkTokens,
     int stepTokens,
     int maxRows,
-    int blockTokens,
-    int numBlocks,
+    List<GroupPool> pools,
     int maxQueued,
-    int vocabSize) {
+    int vocabSize,
+    SchedulingOptions scheduling) {
 
   /** Checks what the scheduler relies on. */
   public EngineOptions {
@@ -31,10 +34,36 @@ public record EngineOptions(
     atLeast("chunkTokens", chunkTokens, 1);
     atLeast("stepTokens", stepTokens, maxSequences);
     atLeast("maxRows", maxRows, maxSequences);
-    atLeast("blockTokens", blockTokens, 1);
-    atLeast("numBlocks", numBlocks, Math.ceilDiv(contextTokens, blockTokens) + 1);
+    pools = List.copyOf(pools);
+    atLeast("pools.size", pools.size(), 1);
+    for (GroupPool pool : pools) {
+      atLeast("numBlocks", pool.numBlocks(), pool.mostBlocks(contextTokens, chunkTokens) + 1);
+    }
     atLeast("maxQueued", maxQueued, 1);
     atLeast("vocabSize", vocabSize, 1);
+  }
+
+  /** Capacities of a model with one group that keeps everything. */
+  public EngineOptions(
+      int contextTokens,
+      int maxSequences,
+      int chunkTokens,
+      int stepTokens,
+      int maxRows,
+      int blockTokens,
+      int numBlocks,
+      int maxQueued,
+      int vocabSize) {
+    this(
+        contextTokens,
+        maxSequences,
+        chunkTokens,
+        stepTokens,
+        maxRows,
+        List.of(new GroupPool(blockTokens, 0, numBlocks)),
+        maxQueued,
+        vocabSize,
+        SchedulingOptions.DEFAULT);
   }
 
   private static void atLeast(String name, int value, int min) {
@@ -43,8 +72,17 @@ public record EngineOptions(
     }
   }
 
-  /** Returns the blocks of a full context. */
-  public int blocksPerSequence() {
-    return Math.ceilDiv(contextTokens, blockTokens);
+  /** Returns the same capacities scheduled in another way. */
+  public EngineOptions with(SchedulingOptions other) {
+    return new EngineOptions(
+        contextTokens,
+        maxSequences,
+        chunkTokens,
+        stepTokens,
+        maxRows,
+        pools,
+        maxQueued,
+        vocabSize,
+        other);
   }
 }

@@ -8,7 +8,7 @@ import dev.fathom.backend.StepHandle;
 import dev.fathom.backend.StepOutput;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.GenerationException;
-import dev.fathom.kvcache.BlockTable;
+import dev.fathom.kvcache.SequenceBlocks;
 import dev.fathom.program.Program;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
@@ -20,31 +20,44 @@ import org.jspecify.annotations.Nullable;
  */
 final class ProbeStep {
 
-  final BlockTable[] tables;
   private final int[] ids;
   private final int chunk;
   private final int vocabSize;
   private final float[] logits;
   private CountDownLatch ready = new CountDownLatch(1);
   private @Nullable RuntimeException failure;
-  private boolean pinned;
+  private @Nullable SequenceBlocks blocks;
   private int numDone;
   private int numRows;
 
-  ProbeStep(int[] ids, int chunk, int vocabSize, int numGroups) {
+  ProbeStep(int[] ids, int chunk, int vocabSize) {
     this.ids = ids.clone();
     this.chunk = chunk;
     this.vocabSize = vocabSize;
     this.logits = new float[Math.multiplyExact(Math.min(chunk, ids.length), vocabSize)];
-    this.tables = new BlockTable[numGroups];
   }
 
   int length() {
     return ids.length;
   }
 
-  boolean isPinned() {
-    return pinned;
+  /** Returns the blocks, or null before {@link #pin}. */
+  @Nullable SequenceBlocks blocks() {
+    return blocks;
+  }
+
+  void pin(SequenceBlocks pinned) {
+    blocks = pinned;
+  }
+
+  /** Returns the positions before the next chunk. */
+  int numDone() {
+    return numDone;
+  }
+
+  /** Returns the positions up to the end of the next chunk. */
+  int nextEnd() {
+    return Math.min(ids.length, numDone + chunk);
   }
 
   boolean isDone() {
@@ -84,16 +97,13 @@ final class ProbeStep {
   }
 
   /** Computes the next chunk, on the engine's thread. */
-  void run(Executable executable, StepBatch batch, SamplingRows rows) {
-    pinned = true;
+  void run(SequenceBlocks held, Executable executable, StepBatch batch, SamplingRows rows) {
     batch.clear();
     rows.clear();
     int n = Math.min(chunk, ids.length - numDone);
     batch.addSequence(StepBatch.NO_ADAPTER, n);
-    for (int g = 0; g < tables.length; g++) {
-      for (int i = 0; i < tables[g].numBlocks(); i++) {
-        batch.addBlock(g, tables[g].blockAt(i));
-      }
+    for (int g = 0; g < held.numGroups(); g++) {
+      batch.addTable(g, held.table(g));
     }
     for (int i = 0; i < n; i++) {
       batch.addToken(ids[numDone + i], numDone + i);

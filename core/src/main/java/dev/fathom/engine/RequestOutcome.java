@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  * @param choices what came of each choice
  * @param failure why the request failed, null where it did not; cancelling is no failure
  * @param promptTokens tokens of the prompt
+ * @param cachedTokens those of them that the first choice found cached
  * @param queueNanos from submission to the first step
  * @param prefillNanos from there to the first token
  * @param decodeNanos from the first token to the end
@@ -17,6 +18,7 @@ public record RequestOutcome(
     List<ChoiceOutcome> choices,
     @Nullable RuntimeException failure,
     int promptTokens,
+    int cachedTokens,
     long queueNanos,
     long prefillNanos,
     long decodeNanos) {

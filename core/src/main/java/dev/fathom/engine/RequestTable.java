@@ -5,6 +5,7 @@ import dev.fathom.backend.TokenCounts;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.FathomException;
 import dev.fathom.error.GenerationException;
+import dev.fathom.kvcache.PrefixScope;
 import dev.fathom.sampling.ProcessorChain;
 import java.util.ArrayList;
 import java.util.List;
@@ -80,28 +81,19 @@ final class RequestTable {
     int maxPositions =
         (int) Math.min(options.contextTokens(), (long) prompt.length + spec.maxTokens());
     int n = spec.choices().size();
-    Sequence prefix = null;
-    if (n > 1 && prompt.length > 1) {
-      int len = prompt.length - 1;
-      prefix = new Sequence(request, 0, SamplingParams.GREEDY, prompt, len, len, true, numGroups);
-      request.sequences.add(prefix);
-    }
+    PrefixScope scope = new PrefixScope(0, 0, request.adapterId());
+    Sequence leader = null;
     for (int i = 0; i < n; i++) {
       SamplingParams params = spec.choices().get(i);
       Sequence s =
-          new Sequence(request, i, params, prompt, prompt.length, maxPositions, false, numGroups);
+          new Sequence(
+              request, i, params, prompt, maxPositions, 0, scheduler.newBlocks(scope));
       steer(s, spec);
-      s.lender = prefix;
+      s.leader = leader;
+      leader = leader == null ? s : leader;
       request.sequences.add(s);
-      if (prefix != null) {
-        prefix.borrowers.add(s);
-      }
     }
-    if (prefix != null) {
-      scheduler.add(prefix);
-    } else {
-      request.sequences.forEach(scheduler::add);
-    }
+    request.sequences.forEach(scheduler::add);
   }
 
   private void steer(Sequence s, EngineRequest spec) {

@@ -146,6 +146,7 @@ final class RunningRequest {
             outcomes,
             failure,
             spec.promptIds().length,
+            sequences.isEmpty() ? 0 : Math.max(0, sequences.getFirst().numCached),
             begin - submittedNanos,
             first - begin,
             nowNanos - first));

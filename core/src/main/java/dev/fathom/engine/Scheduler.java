@@ -1,42 +1,87 @@
 package dev.fathom.engine;
 
-import dev.fathom.kvcache.BlockPool;
-import dev.fathom.kvcache.BlockTable;
-import java.util.ArrayDeque;
+import dev.fathom.kvcache.GroupPool;
+import dev.fathom.kvcache.KvCache;
+import dev.fathom.kvcache.PrefixScope;
+import dev.fathom.kvcache.SequenceBlocks;
 import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.Deque;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Decides which sequences compute how many tokens in a step, and owns the KV blocks.
  *
  * <p>There are no phases: each sequence has computed and known tokens, and a step hands out tokens
- * from one budget, first to sequences that lack one token (those whose reader is slow sit out),
- * then to prompts in the order of their arrival, at most a chunk each; then waiting sequences are
- * admitted in order, none passing the one in front. A sequence is admitted only if the free blocks,
- * less what running sequences may still take, hold all it can ever need: so no step runs out of
- * blocks and nothing is preempted.
+ * from one budget. First come sequences that lack one token, so that no prompt holds up who is
+ * generating (those whose reader is slow sit out); then prompts, at most a chunk each, and less of a long one while others want some
+ * too; then waiting sequences. The budget has at least a token for each place, so generating holds
+ * up no prompt for ever.
  *
- * <p>Pure: no clock, thread, random number or I/O. One thread.
+ * <p>Order: sequences are ordered by priority, then by arrival, and none starts before one in
+ * front, but for choices that wait for their leader. A sequence starts with the blocks of a prefix
+ * that is cached. Where blocks run out, the last of those that run gives up its own (it is
+ * preempted): it keeps its tokens, waits at its old place in the order, and computes again what it
+ * does not find cached. The first in the order is preempted by nobody and every pool holds a full
+ * context, so it runs to its end, whatever the others do.
+ *
+ * <p>Pure: no clock, thread, random number or I/O. One thread. A steady step allocates nothing.
  */
 final class Scheduler {
 
-  private final EngineOptions options;
-  private final BlockPool[] pools;
-  private final Deque<Sequence> waiting = new ArrayDeque<>();
-  private final List<Sequence> running = new ArrayList<>();
-  private final List<BlockTable[]> pinned = new ArrayList<>();
+  private static final int PERMILLE = 1000;
 
-  Scheduler(EngineOptions options, int numGroups) {
-    this.options = options;
-    this.pools = new BlockPool[numGroups];
-    Arrays.setAll(pools, g -> new BlockPool(options.numBlocks()));
+  private final EngineOptions options;
+  private final SchedulingOptions scheduling;
+  private final KvCache cache;
+  private final int[] watermark;
+  private final int[] spared;
+  private final List<Sequence> waiting = new ArrayList<>();
+  private final List<Sequence> running = new ArrayList<>();
+  private final List<Pin> pins = new ArrayList<>();
+  private long numAdded;
+  private long numPreemptions;
+  private long numLookedUp;
+  private long numHit;
+  private int budget;
+  private boolean preempted;
+
+  /** Blocks of somebody outside the queue, reserved up to a number of positions. */
+  private record Pin(SequenceBlocks blocks, int positions) {}
+
+  /** A scheduler over an empty cache; {@code hashSeed} keys the hashes of prefixes. */
+  Scheduler(EngineOptions options, long hashSeed) {
+    this(options, new KvCache(options.pools(), hashSeed));
   }
 
-  /** Puts a sequence at the end of the queue. */
+  Scheduler(EngineOptions options, KvCache cache) {
+    this.options = options;
+    this.scheduling = options.scheduling();
+    this.cache = cache;
+    this.watermark = new int[cache.numGroups()];
+    this.spared = new int[cache.numGroups()];
+    for (int g = 0; g < watermark.length; g++) {
+      long blocks = options.pools().get(g).numBlocks();
+      watermark[g] = (int) (blocks * scheduling.watermarkPermille() / PERMILLE);
+    }
+  }
+
+  /** Returns blocks for a new sequence, none yet. */
+  SequenceBlocks newBlocks(PrefixScope scope) {
+    return cache.newSequence(scope);
+  }
+
+  /** Puts a sequence into the queue. */
   void add(Sequence sequence) {
-    waiting.addLast(sequence);
+    sequence.order = numAdded++;
+    insert(waiting, sequence);
+  }
+
+  private static void insert(List<Sequence> list, Sequence sequence) {
+    int at = list.size();
+    while (at > 0 && sequence.isBefore(list.get(at - 1))) {
+      at--;
+    }
+    list.add(at, sequence);
   }
 
   boolean isIdle() {
@@ -51,208 +96,283 @@ final class Scheduler {
     return waiting.size();
   }
 
-  /** Returns the used blocks of a group. */
+  /** Returns the blocks of a group that sequences hold. */
   int usedBlocks(int group) {
-    return pools[group].numBlocks() - pools[group].numFree();
+    return cache.numUsed(group);
+  }
+
+  /** Returns the blocks of a group. */
+  int numBlocks(int group) {
+    return cache.group(group).numBlocks();
+  }
+
+  /** Returns how often a sequence gave up its blocks. */
+  long numPreemptions() {
+    return numPreemptions;
+  }
+
+  /**
+   * Returns the tokens of all sequences that started, of which {@link #numHitTokens} were cached.
+   */
+  long numLookedUpTokens() {
+    return numLookedUp;
+  }
+
+  /** Returns the tokens that were found cached. */
+  long numHitTokens() {
+    return numHit;
+  }
+
+  /** Forgets all prefixes that nobody uses now. */
+  void forgetPrefixes() {
+    cache.forgetAll();
   }
 
   /** Fills a plan; an empty one means that nothing can run now. */
   void plan(StepPlan plan, boolean admits) {
     plan.clear();
-    int budget = options.stepTokens();
-    for (Sequence s : running) {
-      if (s.numPending() == 1 && !s.request.isPaused()) {
-        budget -= take(s, plan, budget);
-      }
+    budget = options.stepTokens();
+    preempted = false;
+    int prompts = waiting.isEmpty() ? 0 : 1;
+    for (int i = 0; i < running.size(); ) {
+      Sequence s = running.get(i);
+      boolean takes = s.numPending() == 1 && !s.request.isPaused();
+      prompts += s.numPending() > 1 && !s.request.isPaused() ? 1 : 0;
+      i = takes ? take(s, i, 1, plan) : i + 1;
     }
-    for (Sequence s : running) {
-      if (s.numPending() > 1 && budget > 0 && !s.request.isPaused()) {
-        budget -= take(s, plan, budget);
-      }
+    int chunk = prompts > 1 ? longPrompt() : options.chunkTokens();
+    for (int i = 0; i < running.size() && budget > 0; ) {
+      Sequence s = running.get(i);
+      boolean takes = s.numPending() > 1 && !s.request.isPaused();
+      i = takes ? take(s, i, chunk, plan) : i + 1;
     }
-    while (admits && budget > 0 && !waiting.isEmpty() && admit(waiting.getFirst(), plan)) {
-      Sequence s = waiting.removeFirst();
-      s.state = Sequence.State.RUNNING;
-      running.add(s);
-      budget -= take(s, plan, budget);
+    if (admits && !preempted) {
+      admitWaiting(plan, chunk);
     }
   }
 
-  private int take(Sequence s, StepPlan plan, int budget) {
-    int tokens = Math.min(Math.min(s.numPending(), options.chunkTokens()), budget);
-    for (int g = 0; g < pools.length; g++) {
-      if (!s.tables[g].ensureCapacity(s.numComputed + tokens, pools[g])) {
-        throw new IllegalStateException("reserved blocks must be free: group=" + g);
+  private int longPrompt() {
+    return Math.min(options.chunkTokens(), scheduling.longPromptTokens());
+  }
+
+  /**
+   * Plans the next tokens of the i-th running sequence, if need be with the blocks of later ones.
+   *
+   * @return the index of the one behind it
+   */
+  private int take(Sequence s, int i, int chunk, StepPlan plan) {
+    int tokens = Math.min(Math.min(s.numPending(), chunk), budget);
+    while (!cache.extend(s.blocks, s.numComputed, s.numComputed + tokens, plan)) {
+      Sequence victim = victim(s);
+      preempt(victim, plan);
+      if (victim == s) {
+        return running.size();
       }
     }
     plan.add(s, tokens);
-    return tokens;
+    budget -= tokens;
+    return 1 + (i < running.size() && running.get(i) == s ? i : running.indexOf(s));
   }
 
-  /** Gives a sequence its tables, if it can run to its end. */
-  private boolean admit(Sequence s, StepPlan plan) {
-    if (running.size() == options.maxSequences()) {
-      return false;
-    }
-    Sequence lender = s.lender;
-    int held = lender == null ? 0 : heldAfterBorrowing(lender);
-    if (!canReserve(blocks(s.maxPositions) - held)) {
-      return false;
-    }
-    if (lender == null) {
-      Arrays.setAll(s.tables, g -> new BlockTable(options.blockTokens()));
-    } else {
-      borrow(s, lender, plan);
-    }
-    return true;
-  }
-
-  private int blocks(int positions) {
-    return Math.ceilDiv(positions, options.blockTokens());
-  }
-
-  /** Returns how many blocks of a lender need no new block when one borrows. */
-  private int heldAfterBorrowing(Sequence lender) {
-    int tokens = lender.numTokens();
-    return lender.borrowers.size() == 1 ? blocks(tokens) : tokens / options.blockTokens();
-  }
-
-  private boolean canReserve(int wanted) {
-    for (int g = 0; g < pools.length; g++) {
-      long outstanding = 0;
-      for (Sequence s : running) {
-        outstanding += blocks(s.maxPositions) - s.tables[g].numBlocks();
-      }
-      if (pools[g].numFree() - outstanding < wanted) {
-        return false;
+  /** Who gives up its blocks: one whose reader is slow, else the last. */
+  private Sequence victim(Sequence taker) {
+    for (int i = running.size() - 1; i >= 0; i--) {
+      Sequence s = running.get(i);
+      if (s != taker && s.request.isPaused()) {
+        return s;
       }
     }
-    return true;
+    return running.getLast();
   }
 
-  /** Forks the lender's tables; the last borrower takes them over. */
-  private void borrow(Sequence s, Sequence lender, StepPlan plan) {
-    boolean last = lender.borrowers.size() == 1;
-    for (int g = 0; g < pools.length; g++) {
-      if (last) {
-        s.tables[g] = lender.tables[g];
+  private void preempt(Sequence victim, StepPlan plan) {
+    running.remove(victim);
+    budget += plan.remove(victim);
+    cache.release(victim.blocks);
+    victim.numComputed = 0;
+    victim.numPreemptions++;
+    victim.state = Sequence.State.WAITING;
+    insert(waiting, victim);
+    numPreemptions++;
+    preempted = true;
+  }
+
+  private void admitWaiting(StepPlan plan, int chunk) {
+    int i = 0;
+    while (i < waiting.size() && budget > 0 && running.size() < options.maxSequences()) {
+      Sequence s = waiting.get(i);
+      if (waitsForLeader(s) || s.request.isPaused()) {
+        i++;
         continue;
       }
-      BlockTable.Fork fork = lender.tables[g].fork(lender.numTokens(), pools[g]);
-      if (fork == null) {
-        throw new IllegalStateException("reserved blocks must be free: group=" + g);
+      if (!admit(s)) {
+        return;
       }
-      s.tables[g] = fork.table();
-      if (fork.copy() != null) {
-        plan.addCopy(g, fork.copy());
+      waiting.remove(i);
+      s.state = Sequence.State.RUNNING;
+      insert(running, s);
+      take(s, 0, chunk, plan);
+      if (preempted) {
+        return;
       }
-    }
-    s.numComputed = lender.numTokens();
-    s.lender = null;
-    lender.borrowers.remove(s);
-    if (last) {
-      lender.state = Sequence.State.DONE;
     }
   }
 
-  /** Notes that a planned step was computed. */
+  /** A leader counts as long as its first run over the prompt is not through. */
+  private static boolean waitsForLeader(Sequence s) {
+    Sequence leader = s.leader;
+    return leader != null
+        && leader.state != Sequence.State.DONE
+        && leader.numComputed < s.numTokens() - 1
+        && leader.numPreemptions == 0;
+  }
+
+  /** Gives a sequence its first blocks, if it may start. */
+  private boolean admit(Sequence s) {
+    noteSpared();
+    int wanted = isReserving() ? s.maxPositions : s.numTokens();
+    Sequence leader = s.leader;
+    int common = s.numTokens() - 1;
+    if (leader != null
+        && leader.state == Sequence.State.RUNNING
+        && leader.numComputed >= common
+        && cache.canShare(leader.blocks, common)) {
+      if (!cache.fitsShared(common, wanted, options.chunkTokens(), spared)) {
+        return false;
+      }
+      cache.share(leader.blocks, s.blocks, common);
+      start(s, common, 0);
+      return true;
+    }
+    int known = scheduling.prefixCache() == SchedulingOptions.PrefixCache.ON ? s.numTokens() : 1;
+    int found = cache.match(s.blocks, s.tokens(), known);
+    if (!cache.fits(wanted, options.chunkTokens(), spared)) {
+      return false;
+    }
+    cache.attach(s.blocks);
+    start(s, found, found);
+    return true;
+  }
+
+  private void start(Sequence s, int computed, int found) {
+    s.numComputed = computed;
+    s.leader = null;
+    numLookedUp += s.numTokens();
+    numHit += found;
+    if (s.numCached < 0) {
+      s.numCached = found;
+    }
+  }
+
+  private boolean isReserving() {
+    return scheduling.admission() == SchedulingOptions.Admission.RESERVE;
+  }
+
+  /** Notes the blocks that a sequence must leave free when it starts. */
+  private void noteSpared() {
+    for (int g = 0; g < spared.length; g++) {
+      spared[g] = running.isEmpty() ? 0 : watermark[g];
+      for (int i = 0; i < pins.size(); i++) {
+        spared[g] += outstanding(pins.get(i), g);
+      }
+      for (int i = 0; isReserving() && i < running.size(); i++) {
+        Sequence s = running.get(i);
+        spared[g] +=
+            cache.outstanding(s.blocks, g, s.numComputed, s.maxPositions, options.chunkTokens());
+      }
+    }
+  }
+
+  private int outstanding(Pin pin, int g) {
+    return cache.outstanding(pin.blocks(), g, 0, pin.positions(), options.chunkTokens());
+  }
+
+  /** Notes that a planned step was computed: its full blocks can be found from now on. */
   void complete(StepPlan plan) {
     for (int i = 0; i < plan.size(); i++) {
       Sequence s = plan.sequence(i);
       s.numComputed += plan.numTokens(i);
-      if (s.isPrefix && s.numPending() == 0) {
-        lend(s);
+      if (scheduling.prefixCache() == SchedulingOptions.PrefixCache.ON) {
+        cache.publish(s.blocks, s.tokens(), s.numComputed);
       }
     }
   }
 
-  private void lend(Sequence prefix) {
-    running.remove(prefix);
-    prefix.state = Sequence.State.LENDING;
-    for (int i = prefix.borrowers.size() - 1; i >= 0; i--) {
-      waiting.addFirst(prefix.borrowers.get(i));
-    }
-  }
-
-  /** Forgets a sequence and frees its blocks; idempotent. A prefix takes its borrowers along. */
+  /** Forgets a sequence and frees its blocks; idempotent. */
   void remove(Sequence s) {
-    Sequence.State state = s.state;
+    if (s.state == Sequence.State.WAITING) {
+      waiting.remove(s);
+    } else if (s.state == Sequence.State.RUNNING) {
+      running.remove(s);
+      cache.release(s.blocks);
+    }
     s.state = Sequence.State.DONE;
-    switch (state) {
-      case WAITING -> removeWaiting(s);
-      case RUNNING -> {
-        running.remove(s);
-        release(s.tables);
-      }
-      case LENDING -> release(s.tables);
-      case DONE -> {}
-    }
-    if (s.isPrefix && state != Sequence.State.DONE) {
-      for (Sequence borrower : List.copyOf(s.borrowers)) {
-        borrower.lender = null;
-        remove(borrower);
-      }
-      s.borrowers.clear();
-    }
+    s.leader = null;
   }
 
-  private void removeWaiting(Sequence s) {
-    waiting.remove(s);
-    Sequence lender = s.lender;
-    if (lender != null) {
-      lender.borrowers.remove(s);
-      if (lender.borrowers.isEmpty()) {
-        remove(lender);
+  /** Reserves blocks for positions of somebody outside the queue; null where there are too few. */
+  @Nullable SequenceBlocks pin(int positions) {
+    for (int g = 0; g < spared.length; g++) {
+      GroupPool group = cache.group(g);
+      long wanted = group.mostBlocks(positions, options.chunkTokens());
+      for (int i = 0; i < pins.size(); i++) {
+        wanted += outstanding(pins.get(i), g);
+      }
+      for (int i = 0; isReserving() && i < running.size(); i++) {
+        Sequence s = running.get(i);
+        wanted +=
+            cache.outstanding(s.blocks, g, s.numComputed, s.maxPositions, options.chunkTokens());
+      }
+      if (wanted > cache.numFree(g)) {
+        return null;
       }
     }
+    SequenceBlocks blocks = cache.newSequence(PrefixScope.SHARED);
+    pins.add(new Pin(blocks, positions));
+    return blocks;
   }
 
-  private void release(BlockTable[] tables) {
-    for (int g = 0; g < pools.length; g++) {
-      tables[g].releaseAll(pools[g]);
-    }
-  }
-
-  /** Gives blocks to a sequence outside the queue; all or nothing. */
-  boolean pin(BlockTable[] tables, int positions) {
-    if (!canReserve(blocks(positions))) {
-      return false;
-    }
-    for (int g = 0; g < pools.length; g++) {
-      tables[g] = new BlockTable(options.blockTokens());
-      if (!tables[g].ensureCapacity(positions, pools[g])) {
-        throw new IllegalStateException("reserved blocks must be free: group=" + g);
-      }
-    }
-    pinned.add(tables);
-    return true;
+  /**
+   * Makes room for the next positions of what {@link #pin} gave; false where sequences hold the
+   * blocks now.
+   */
+  boolean extendPinned(SequenceBlocks blocks, int computed, int end) {
+    return cache.extend(
+        blocks,
+        computed,
+        end,
+        (group, source, destination) -> {
+          throw new IllegalStateException("pinned blocks must not be shared: block=" + source);
+        });
   }
 
   /** Frees what {@link #pin} gave; idempotent. */
-  void unpin(BlockTable[] tables) {
-    if (pinned.remove(tables)) {
-      release(tables);
+  void unpin(@Nullable SequenceBlocks blocks) {
+    for (int i = pins.size() - 1; i >= 0; i--) {
+      if (pins.get(i).blocks() == blocks) {
+        cache.release(pins.remove(i).blocks());
+      }
     }
   }
 
   /**
-   * Checks that every block is held by just the tables that know it. For tests and idle times.
+   * Checks that every block is held by just those that know it. For tests and idle times.
    *
    * @throws IllegalStateException if a rule is broken
    */
-  void checkInvariants(List<Sequence> lending) {
-    for (int g = 0; g < pools.length; g++) {
-      List<BlockTable> tables = new ArrayList<>();
-      for (Sequence s : running) {
-        tables.add(s.tables[g]);
+  void checkInvariants() {
+    List<SequenceBlocks> held = new ArrayList<>();
+    for (Sequence s : running) {
+      held.add(s.blocks);
+    }
+    for (Pin pin : pins) {
+      held.add(pin.blocks());
+    }
+    cache.checkInvariants(held);
+    for (Sequence s : waiting) {
+      if (s.blocks.numBlocks() > 0 || s.numComputed > 0) {
+        throw new IllegalStateException("must hold no blocks while waiting: order=" + s.order);
       }
-      for (Sequence s : lending) {
-        tables.add(s.tables[g]);
-      }
-      for (BlockTable[] pin : pinned) {
-        tables.add(pin[g]);
-      }
-      pools[g].checkInvariants(tables);
     }
   }
 }

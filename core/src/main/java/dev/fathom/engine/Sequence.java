@@ -2,20 +2,18 @@ package dev.fathom.engine;
 
 import dev.fathom.backend.SamplingParams;
 import dev.fathom.backend.TokenCounts;
-import dev.fathom.kvcache.BlockTable;
+import dev.fathom.kvcache.SequenceBlocks;
 import dev.fathom.sampling.ProcessorChain;
 import dev.fathom.sampling.TokenHistory;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A run of tokens whose KV is computed step by step: {@code numComputed} of {@code numTokens} are.
  *
- * <p>A choice of a request is one sequence. The choices of a request with several share a prefix
- * sequence, which computes all but the last token of the prompt, puts nothing out, and then lends
- * its blocks: each choice forks it, computes the last token and samples.
+ * <p>A choice of a request is one sequence. The choices of a request with several have the first of
+ * them as leader: they wait until it has computed the prompt, begin with its blocks, compute the
+ * last token of the prompt again, and sample. Where the leader has gone, they start by themselves.
  *
  * <p>Mutable; the scheduler and the engine's thread own it.
  */
@@ -25,8 +23,6 @@ final class Sequence implements TokenHistory {
   enum State {
     WAITING,
     RUNNING,
-    /** A computed prefix whose choices have not all started. */
-    LENDING,
     DONE
   }
 
@@ -34,10 +30,9 @@ final class Sequence implements TokenHistory {
   final int choice;
   final SamplingParams params;
   final int maxPositions;
-  final boolean isPrefix;
-  final BlockTable[] tables;
-  final List<Sequence> borrowers = new ArrayList<>();
-  @Nullable Sequence lender;
+  final int priority;
+  final SequenceBlocks blocks;
+  @Nullable Sequence leader;
   @Nullable TokenCounts counts;
 
   /** Allowed tokens of the next row; {@link RowMask} computes it when a token was taken. */
@@ -48,6 +43,15 @@ final class Sequence implements TokenHistory {
   State state = State.WAITING;
   int numComputed;
 
+  /** Order of arrival; the scheduler sets it. */
+  long order;
+
+  /** Tokens that were cached when the sequence started for the first time, or -1. */
+  int numCached = -1;
+
+  /** How often the sequence gave up its blocks. */
+  int numPreemptions;
+
   private final int promptLength;
   private int[] tokens;
   private int numTokens;
@@ -57,19 +61,18 @@ final class Sequence implements TokenHistory {
       int choice,
       SamplingParams params,
       int[] tokens,
-      int numTokens,
       int maxPositions,
-      boolean isPrefix,
-      int numGroups) {
+      int priority,
+      SequenceBlocks blocks) {
     this.request = request;
     this.choice = choice;
     this.params = params;
     this.tokens = tokens;
-    this.numTokens = numTokens;
-    this.promptLength = numTokens;
+    this.numTokens = tokens.length;
+    this.promptLength = tokens.length;
     this.maxPositions = maxPositions;
-    this.isPrefix = isPrefix;
-    this.tables = new BlockTable[numGroups];
+    this.priority = priority;
+    this.blocks = blocks;
   }
 
   int numTokens() {
@@ -91,9 +94,19 @@ final class Sequence implements TokenHistory {
     return tokens[position];
   }
 
+  /** Returns the known tokens; valid until the next {@link #append}, at least numTokens long. */
+  int[] tokens() {
+    return tokens;
+  }
+
   /** Returns how many known tokens are not computed. */
   int numPending() {
     return numTokens - numComputed;
+  }
+
+  /** Returns whether this goes before another: by priority, lower first, then by arrival. */
+  boolean isBefore(Sequence other) {
+    return priority != other.priority ? priority < other.priority : order < other.order;
   }
 
   /** Appends a sampled token; the prompt's array is copied the first time it is too short. */

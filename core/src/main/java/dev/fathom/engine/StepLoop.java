@@ -7,7 +7,9 @@ import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
+import dev.fathom.kvcache.SequenceBlocks;
 import dev.fathom.sampling.HostSampler;
+import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -48,7 +50,11 @@ final class StepLoop implements Runnable {
     this.executable = executable;
     this.inbox = inbox;
     int numGroups = executable.numKvGroups();
-    this.scheduler = new Scheduler(options, numGroups);
+    if (options.pools().size() != numGroups) {
+      throw new IllegalArgumentException(
+          "must have a pool for each of " + numGroups + " groups: pools=" + options.pools().size());
+    }
+    this.scheduler = new Scheduler(options, new SecureRandom().nextLong());
     this.requests = new RequestTable(options, scheduler, inbox, adapters, numGroups);
     this.delivery = new Delivery(options, scheduler, requests);
     this.plan = new StepPlan(options.maxSequences(), numGroups);
@@ -68,7 +74,7 @@ final class StepLoop implements Runnable {
   Runnable departure(ProbeStep probe) {
     return () -> {
       probes.remove(probe);
-      scheduler.unpin(probe.tables);
+      scheduler.unpin(probe.blocks());
     };
   }
 
@@ -208,13 +214,21 @@ final class StepLoop implements Runnable {
       return false;
     }
     ProbeStep probe = probes.getFirst();
-    if (!probe.isPinned() && !scheduler.pin(probe.tables, probe.length())) {
+    SequenceBlocks blocks = probe.blocks();
+    if (blocks == null) {
+      blocks = scheduler.pin(probe.length());
+      if (blocks == null) {
+        return false;
+      }
+      probe.pin(blocks);
+    }
+    if (!scheduler.extendPinned(blocks, probe.numDone(), probe.nextEnd())) {
       return false;
     }
     probes.removeFirst();
     long begin = System.nanoTime();
     try {
-      probe.run(executable, batch, rows);
+      probe.run(blocks, executable, batch, rows);
       noteProgress(begin);
     } catch (RuntimeException | Error e) {
       probe.fail(RequestTable.asFailure(e));

@@ -2,15 +2,14 @@ package dev.fathom.engine;
 
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
-import dev.fathom.kvcache.BlockCopy;
-import dev.fathom.kvcache.BlockTable;
+import dev.fathom.kvcache.KvCache;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What the scheduler decided for a step: sequences, how many tokens of each, block copies. Fixed
  * capacity, refilled for every step; allocates nothing.
  */
-final class StepPlan {
+final class StepPlan implements KvCache.Copies {
 
   private final @Nullable Sequence[] sequence;
   private final int[] numTokens;
@@ -42,15 +41,38 @@ final class StepPlan {
     sequence[size] = planned;
     numTokens[size] = tokens;
     boolean reachesEnd = planned.numComputed + tokens == planned.numTokens();
-    row[size] = reachesEnd && !planned.isPrefix ? numRows++ : -1;
+    row[size] = reachesEnd ? numRows++ : -1;
     totalTokens += tokens;
     size++;
   }
 
-  void addCopy(int group, BlockCopy copy) {
+  /** Takes a sequence out again; returns its tokens, 0 where it was not planned. */
+  int remove(Sequence planned) {
+    int at = 0;
+    while (at < size && sequence[at] != planned) {
+      at++;
+    }
+    if (at == size) {
+      return 0;
+    }
+    int tokens = numTokens[at];
+    boolean hadRow = row[at] >= 0;
+    for (int i = at + 1; i < size; i++) {
+      sequence[i - 1] = sequence[i];
+      numTokens[i - 1] = numTokens[i];
+      row[i - 1] = hadRow && row[i] >= 0 ? row[i] - 1 : row[i];
+    }
+    sequence[--size] = null;
+    numRows -= hadRow ? 1 : 0;
+    totalTokens -= tokens;
+    return tokens;
+  }
+
+  @Override
+  public void copy(int group, int source, int destination) {
     copies[3 * numCopies] = group;
-    copies[3 * numCopies + 1] = copy.source();
-    copies[3 * numCopies + 2] = copy.destination();
+    copies[3 * numCopies + 1] = source;
+    copies[3 * numCopies + 2] = destination;
     numCopies++;
   }
 
@@ -90,8 +112,8 @@ final class StepPlan {
     for (int i = 0; i < size; i++) {
       Sequence s = sequence(i);
       batch.addSequence(s.request.adapterSlot(), row[i] < 0 ? 0 : 1);
-      for (int g = 0; g < s.tables.length; g++) {
-        addBlocks(batch, g, s.tables[g]);
+      for (int g = 0; g < s.blocks.numGroups(); g++) {
+        batch.addTable(g, s.blocks.table(g));
       }
       for (int t = 0; t < numTokens[i]; t++) {
         batch.addToken(s.token(s.numComputed + t), s.numComputed + t);
@@ -99,12 +121,6 @@ final class StepPlan {
       if (row[i] >= 0) {
         rows.add(s.params, s.numTokens(), s.counts, s.mask, s.processors);
       }
-    }
-  }
-
-  private static void addBlocks(StepBatch batch, int group, BlockTable table) {
-    for (int i = 0; i < table.numBlocks(); i++) {
-      batch.addBlock(group, table.blockAt(i));
     }
   }
 }

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.fathom.kvcache.KvFormat;
+import dev.fathom.kvcache.KvGroups;
+import dev.fathom.kvcache.KvSpec;
+import java.util.List;
 import java.util.Set;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.BeforeEach;
@@ -14,7 +17,8 @@ class StepBatchTest {
   /** 6 tokens, 2 sequences, 3 rows, blocks of 4 tokens, 10 in the pool, 2 a sequence, 2 groups. */
   private final StepBatch batch =
       new StepBatch(
-          new CompileOptions(6, 2, 3, 4, 10, 2, KvFormat.F32, LatentForm.AUTO, Set.of()), 2);
+          new CompileOptions(6, 2, 3, 4, 10, 2, KvFormat.F32, LatentForm.AUTO, Set.of()),
+          KvGroups.of(List.of(new KvSpec.Full(0, 1, 1), new KvSpec.Latent(1, 1, 1))));
 
   @BeforeEach
   void clear() {
@@ -37,7 +41,7 @@ class StepBatchTest {
   }
 
   private void validate() {
-    batch.validate(100, 4, 10, 2);
+    batch.validate(100, 2);
   }
 
   @Test

@@ -10,10 +10,14 @@ import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
 import dev.fathom.backend.StepOutput;
+import dev.fathom.kvcache.GroupPool;
 import dev.fathom.kvcache.KvFormat;
+import dev.fathom.kvcache.KvGroups;
+import dev.fathom.kvcache.KvSpec;
 import dev.fathom.sampling.CounterRandom;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -51,18 +55,19 @@ final class TaggedExecutable implements Executable {
   volatile int largestStep;
 
   TaggedExecutable(EngineOptions engine) {
+    GroupPool pool = engine.pools().getFirst();
     this.options =
         new CompileOptions(
             engine.stepTokens(),
             engine.maxSequences(),
             engine.maxRows(),
-            engine.blockTokens(),
-            engine.numBlocks(),
-            engine.blocksPerSequence(),
+            pool.blockTokens(),
+            pool.numBlocks(),
+            pool.blocks(engine.contextTokens()),
             KvFormat.F32,
             LatentForm.AUTO,
             Set.of());
-    this.tags = new long[engine.numBlocks() * engine.blockTokens()];
+    this.tags = new long[pool.numBlocks() * pool.blockTokens()];
     this.tokens = new int[tags.length];
     this.logits = new float[engine.maxRows() * VOCAB];
     this.sampled = new SampledRows(engine.maxRows(), 20);
@@ -85,13 +90,13 @@ final class TaggedExecutable implements Executable {
 
   @Override
   public StepBatch newBatch() {
-    return new StepBatch(options, 1);
+    return new StepBatch(options, KvGroups.of(List.of(new KvSpec.Full(0, 1, 1))));
   }
 
   @Override
   public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
     gate.before(batch);
-    batch.validate(VOCAB, options.blockTokens(), options.numBlocks(), 0);
+    batch.validate(VOCAB, 0);
     numSteps.incrementAndGet();
     largestStep = Math.max(largestStep, batch.numTokens());
     for (int c = 0; c < batch.numCopies(); c++) {

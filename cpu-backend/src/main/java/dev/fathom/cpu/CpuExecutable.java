@@ -64,7 +64,7 @@ final class CpuExecutable implements Executable {
 
   @Override
   public StepBatch newBatch() {
-    return new StepBatch(options, kv.numGroups());
+    return new StepBatch(options, kv.groups());
   }
 
   @Override
@@ -76,7 +76,7 @@ final class CpuExecutable implements Executable {
   public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
     requireUsable();
     batch.validateProgram(programs.length, previousTokens);
-    batch.validate(rowLogits.length, options.blockTokens(), options.numBlocks(), previousRows);
+    batch.validate(rowLogits.length, previousRows);
     if (rows.numRows() != batch.numRows()) {
       throw new IllegalArgumentException(
           "must equal the wanted rows " + batch.numRows() + ": sampling rows=" + rows.numRows());

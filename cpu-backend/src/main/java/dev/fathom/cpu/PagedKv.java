@@ -42,15 +42,14 @@ final class PagedKv implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final List<KvGroup> groups;
   private final Map<KvSpec, Layer> layers = new HashMap<>();
-  private final int blockTokens;
 
   PagedKv(List<KvSpec> specs, CompileOptions options) {
     this.groups = KvGroups.of(specs);
-    this.blockTokens = options.blockTokens();
     for (KvGroup group : groups) {
+      int slots = group.blockSlots(options.blockTokens());
       for (KvSpec spec : group.specs()) {
-        KvLayout layout = new KvLayout(spec, options.kvFormat(), blockTokens);
-        long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks());
+        KvLayout layout = new KvLayout(spec, options.kvFormat(), slots);
+        long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks(group.id()));
         layers.put(spec, new Layer(group.id(), layout, arena.allocate(bytes, 64)));
       }
     }
@@ -58,6 +57,10 @@ final class PagedKv implements AutoCloseable {
 
   int numGroups() {
     return groups.size();
+  }
+
+  List<KvGroup> groups() {
+    return groups;
   }
 
   long blockBytes(int group) {
@@ -77,8 +80,9 @@ final class PagedKv implements AutoCloseable {
   }
 
   private long rowByte(Layer layer, StepBatch batch, int sequence, int position) {
-    int block = batch.block(sequence, layer.group(), position / blockTokens);
-    return layer.layout().slotOffset(block * blockTokens + position % blockTokens);
+    int slots = layer.layout().blockTokens();
+    int block = batch.block(sequence, layer.group(), position / slots);
+    return layer.layout().slotOffset(block * slots + position % slots);
   }
 
   /** Writes elements [first, first + len) of a token of a sequence. */

@@ -41,6 +41,14 @@ public final class BlockPool {
 
   private final int sentinel;
   private int numFree;
+  private Reuse reuse = block -> {};
+
+  /** Hears that a free block is given out again, so that what it held is lost. */
+  @FunctionalInterface
+  public interface Reuse {
+    /** Called by {@link #allocate} before the block is used; its bytes are still there. */
+    void reused(int block);
+  }
 
   /**
    * A pool whose blocks are all free, in the order of their ids.
@@ -59,6 +67,11 @@ public final class BlockPool {
       next[i] = i == numBlocks ? 0 : i + 1;
       prev[i] = i == 0 ? numBlocks : i - 1;
     }
+  }
+
+  /** Sets who hears of blocks that {@link #allocate} gives out. */
+  public void onReuse(Reuse listener) {
+    reuse = listener;
   }
 
   /** Blocks in all. */
@@ -92,6 +105,7 @@ public final class BlockPool {
     int block = next[sentinel];
     unlink(block);
     refs[block] = 1;
+    reuse.reused(block);
     return block;
   }
 
@@ -233,7 +247,7 @@ public final class BlockPool {
           table.numBlocks() == Math.ceilDiv(table.numTokens(), table.blockTokens()),
           "a table must have just the blocks of its tokens, table",
           index);
-      for (int i = 0; i < table.numBlocks(); i++) {
+      for (int i = table.numReleased(); i < table.numBlocks(); i++) {
         int block = table.blockAt(i);
         require(lastTable[block] != index, "a table must hold a block once", block);
         lastTable[block] = index;

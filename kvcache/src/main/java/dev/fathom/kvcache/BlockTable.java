@@ -16,10 +16,13 @@ import org.jspecify.annotations.Nullable;
  *   slot(9) = 5 · 4 + 1 = 21
  * </pre>
  *
+ * <p>In a group with a window the first {@link #numReleased()} blocks are gone: their index reads
+ * {@link BlockPool#NO_BLOCK}.
+ *
  * <p>{@link #numTokens()} counts the positions that the table has room for on purpose: computed
- * ones, those of this step, and look-ahead. The table always has just ceil(numTokens / B) blocks,
- * and holds one reference to each. It grows at the end and shrinks from the end; only {@link
- * #unshare} replaces a block in place.
+ * ones, those of this step, and look-ahead. The table always has just ceil(numTokens / B) indexes,
+ * and holds one reference to the block of each that was not released. It grows at the end and
+ * shrinks from the end; only {@link #unshare} replaces a block in place.
  *
  * <p>Writing rule: a block with more than one reference must not be written. Tables come to share
  * blocks by {@link #fork} alone, which shares only blocks that both keep as they are; after {@link
@@ -35,6 +38,7 @@ public final class BlockTable {
   private final int blockTokens;
   private int[] blocks;
   private int numBlocks;
+  private int numReleased;
   private int numTokens;
 
   /**
@@ -71,6 +75,11 @@ public final class BlockTable {
     return numBlocks;
   }
 
+  /** Blocks at the beginning that were released since no later token needs them. */
+  public int numReleased() {
+    return numReleased;
+  }
+
   /** Positions that the table has room for on purpose; at most {@link #capacityTokens()}. */
   public int numTokens() {
     return numTokens;
@@ -82,7 +91,7 @@ public final class BlockTable {
   }
 
   /**
-   * Block id at an index.
+   * Block id at an index, {@link BlockPool#NO_BLOCK} where it was released.
    *
    * @throws IndexOutOfBoundsException if {@code i} is not in [0, numBlocks)
    */
@@ -154,9 +163,81 @@ public final class BlockTable {
     int kept = Math.ceilDiv(numTokens, blockTokens);
     while (numBlocks > kept) {
       numBlocks--;
-      pool.release(blocks[numBlocks]);
+      if (numBlocks >= numReleased) {
+        pool.release(blocks[numBlocks]);
+      }
     }
+    numReleased = Math.min(numReleased, numBlocks);
     this.numTokens = numTokens;
+  }
+
+  /**
+   * Releases the blocks whose positions are all below {@code position}; later indexes stay.
+   *
+   * @throws IllegalArgumentException if {@code position} is negative
+   */
+  public void releaseBefore(int position, BlockPool pool) {
+    Checks.atLeast(0, "position", position);
+    int end = Math.min(numBlocks, position / blockTokens);
+    while (numReleased < end) {
+      pool.release(blocks[numReleased]);
+      blocks[numReleased++] = BlockPool.NO_BLOCK;
+    }
+  }
+
+  /**
+   * Appends a full block whose reference the table takes over, or a released one.
+   *
+   * @param block a block, or {@link BlockPool#NO_BLOCK} as long as all before it are released too
+   * @throws IllegalStateException if the last block is partly filled
+   * @throws IllegalArgumentException if a released block follows one that is not
+   */
+  public void append(int block) {
+    if (numTokens != capacityTokens()) {
+      throw new IllegalStateException("must be full to append: numTokens=" + numTokens);
+    }
+    if (block == BlockPool.NO_BLOCK) {
+      if (numReleased != numBlocks) {
+        throw new IllegalArgumentException("must follow released blocks: index=" + numBlocks);
+      }
+      numReleased++;
+    }
+    grow(numBlocks + 1);
+    blocks[numBlocks++] = block;
+    numTokens = Math.multiplyExact(numBlocks, blockTokens);
+  }
+
+  /**
+   * Shares the blocks of positions [0, numTokens) with an empty table, a partly filled last one
+   * included: who writes to that first has to {@link #replace} it.
+   *
+   * @throws IllegalArgumentException if {@code numTokens} is negative or above {@link #numTokens()}
+   * @throws IllegalStateException if the other table is not empty
+   */
+  public void share(BlockTable other, int numTokens, BlockPool pool) {
+    Checks.atLeast(0, "numTokens", numTokens);
+    Checks.atMost(this.numTokens, "numTokens", numTokens);
+    if (other.numBlocks > 0) {
+      throw new IllegalStateException("must be empty to share: blocks=" + other.numBlocks);
+    }
+    int count = Math.ceilDiv(numTokens, blockTokens);
+    other.grow(count);
+    for (int i = 0; i < count; i++) {
+      if (i >= numReleased) {
+        pool.retain(blocks[i]);
+      }
+      other.blocks[i] = blocks[i];
+    }
+    other.numBlocks = count;
+    other.numReleased = Math.min(numReleased, count);
+    other.numTokens = numTokens;
+  }
+
+  /** Puts a block whose reference the table takes over in the place of another, and returns it. */
+  int replace(int index, int block) {
+    int old = blocks[index];
+    blocks[index] = block;
+    return old;
   }
 
   /**

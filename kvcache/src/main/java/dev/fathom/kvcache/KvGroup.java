@@ -45,6 +45,19 @@ public record KvGroup(int id, List<KvSpec> specs) {
     return numTokens / tokensPerSlot();
   }
 
+  /**
+   * Rows of a block where a block of an uncompressed group has {@code blockTokens}: at least one.
+   * So that blocks of all groups cover about the same tokens, a compressed group has fewer rows.
+   */
+  public int blockSlots(int blockTokens) {
+    return Math.max(1, blockTokens / tokensPerSlot());
+  }
+
+  /** Positions that a block of this group covers: {@link #blockSlots} times tokens of a slot. */
+  public int blockSpan(int blockTokens) {
+    return Math.multiplyExact(blockSlots(blockTokens), tokensPerSlot());
+  }
+
   /** Elements that all layers of the group keep for a token. */
   public long elementsPerToken() {
     long elements = 0;
@@ -57,13 +70,15 @@ public record KvGroup(int id, List<KvSpec> specs) {
   /**
    * Bytes of one block, all layers of the group together.
    *
+   * @param blockTokens tokens of a block of an uncompressed group; see {@link #blockSlots}
    * @throws IllegalArgumentException if {@code blockTokens} is below 1
    * @throws ArithmeticException if that does not fit a long
    */
   public long blockBytes(KvFormat format, int blockTokens) {
     long bytes = 0;
     for (KvSpec spec : specs) {
-      bytes = Math.addExact(bytes, new KvLayout(spec, format, blockTokens).blockBytes());
+      bytes =
+          Math.addExact(bytes, new KvLayout(spec, format, blockSlots(blockTokens)).blockBytes());
     }
     return bytes;
   }

@@ -60,7 +60,7 @@ final class Interpreter {
     this.ints = new int[plan.slots().size()][];
     this.scratch = new Scratch(program, options);
     this.tokens = new int[options.maxTokens()];
-    this.batch = new StepBatch(options, kv.numGroups());
+    this.batch = new StepBatch(options, kv.groups());
     allocate();
   }
 

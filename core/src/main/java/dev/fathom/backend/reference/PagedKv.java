@@ -27,15 +27,14 @@ final class PagedKv implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final List<KvGroup> groups;
   private final Map<KvSpec, Layer> layers = new HashMap<>();
-  private final int blockTokens;
 
   PagedKv(List<KvSpec> specs, CompileOptions options) {
     this.groups = KvGroups.of(specs);
-    this.blockTokens = options.blockTokens();
     for (KvGroup group : groups) {
+      int slots = group.blockSlots(options.blockTokens());
       for (KvSpec spec : group.specs()) {
-        KvLayout layout = new KvLayout(spec, options.kvFormat(), blockTokens);
-        long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks());
+        KvLayout layout = new KvLayout(spec, options.kvFormat(), slots);
+        long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks(group.id()));
         layers.put(spec, new Layer(group.id(), layout, arena.allocate(bytes, 64)));
       }
     }
@@ -43,6 +42,10 @@ final class PagedKv implements AutoCloseable {
 
   int numGroups() {
     return groups.size();
+  }
+
+  List<KvGroup> groups() {
+    return groups;
   }
 
   long blockBytes(int group) {
@@ -106,8 +109,9 @@ final class PagedKv implements AutoCloseable {
   }
 
   private long offset(Layer layer, StepBatch batch, int sequence, int slot) {
-    int block = batch.block(sequence, layer.group(), slot / blockTokens);
-    return layer.layout().blockBytes() * block + layer.layout().offset(slot % blockTokens);
+    int slots = layer.layout().blockTokens();
+    int block = batch.block(sequence, layer.group(), slot / slots);
+    return layer.layout().blockBytes() * block + layer.layout().offset(slot % slots);
   }
 
   private static void put(KvFormat format, MemorySegment blocks, long at, float value) {

@@ -54,7 +54,7 @@ final class ReferenceExecutable implements Executable {
 
   @Override
   public StepBatch newBatch() {
-    return new StepBatch(options, kv.numGroups());
+    return new StepBatch(options, kv.groups());
   }
 
   @Override
@@ -66,8 +66,7 @@ final class ReferenceExecutable implements Executable {
   public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
     requireOpen();
     batch.validateProgram(interpreters.length, previousTokens);
-    batch.validate(
-        programs.main().vocabSize(), options.blockTokens(), options.numBlocks(), previousRows);
+    batch.validate(programs.main().vocabSize(), previousRows);
     if (rows.numRows() != batch.numRows()) {
       throw new IllegalArgumentException(
           "must equal the wanted rows " + batch.numRows() + ": sampling rows=" + rows.numRows());
