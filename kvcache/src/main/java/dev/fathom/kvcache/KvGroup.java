@@ -46,11 +46,11 @@ public record KvGroup(int id, List<KvSpec> specs) {
   }
 
   /**
-   * Rows of a block where a block of an uncompressed group has {@code blockTokens}: at least one.
-   * So that blocks of all groups cover about the same tokens, a compressed group has fewer rows.
+   * Rows of a block where a block of an uncompressed group has {@code blockTokens}: so many
+   * that a block covers at least as many tokens. A compressed group thus has fewer rows in a block.
    */
   public int blockSlots(int blockTokens) {
-    return Math.max(1, blockTokens / tokensPerSlot());
+    return Math.ceilDiv(blockTokens, tokensPerSlot());
   }
 
   /** Positions that a block of this group covers: {@link #blockSlots} times tokens of a slot. */
