@@ -17,7 +17,8 @@ import java.util.List;
  * numbered over all sequences in order. Block copies run before anything else.
  *
  * <p>Filled by one thread: {@link #clear}, {@link #addCopy}, then for each sequence {@link
- * #addSequence}, {@link #addBlock} or {@link #addTable}, {@link #addToken}. Nothing is allocated after construction.
+ * #addSequence}, {@link #addBlock} or {@link #addTable}, {@link #addToken}. Nothing is allocated
+ * after construction.
  *
  * <p>A draft program reads, beside its tokens, a hidden state for each: what the previous step's
  * program put out as {@link dev.fathom.program.Program#STATE} for the token that {@link #addHidden}

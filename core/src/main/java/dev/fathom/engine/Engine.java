@@ -146,7 +146,8 @@ public final class Engine implements AutoCloseable {
    * @throws GenerationException if the engine was closed or the thread interrupted
    */
   public void logits(int[] ids, int chunk, LogitsReceiver receiver) {
-    ProbeStep probe = new ProbeStep(ids, Math.min(chunk, options.chunkTokens()), options.vocabSize());
+    ProbeStep probe =
+        new ProbeStep(ids, Math.min(chunk, options.chunkTokens()), options.vocabSize());
     try {
       while (!probe.isDone()) {
         probe.rearm();

@@ -86,8 +86,7 @@ final class RequestTable {
     for (int i = 0; i < n; i++) {
       SamplingParams params = spec.choices().get(i);
       Sequence s =
-          new Sequence(
-              request, i, params, prompt, maxPositions, 0, scheduler.newBlocks(scope));
+          new Sequence(request, i, params, prompt, maxPositions, 0, scheduler.newBlocks(scope));
       steer(s, spec);
       s.leader = leader;
       leader = leader == null ? s : leader;

@@ -13,9 +13,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>There are no phases: each sequence has computed and known tokens, and a step hands out tokens
  * from one budget. First come sequences that lack one token, so that no prompt holds up who is
- * generating (those whose reader is slow sit out); then prompts, at most a chunk each, and less of a long one while others want some
- * too; then waiting sequences. The budget has at least a token for each place, so generating holds
- * up no prompt for ever.
+ * generating (those whose reader is slow sit out); then prompts, at most a chunk each, and less of
+ * a long one while others want some too; then waiting sequences. The budget has at least a token
+ * for each place, so generating holds up no prompt for ever.
  *
  * <p>Order: sequences are ordered by priority, then by arrival, and none starts before one in
  * front, but for choices that wait for their leader. A sequence starts with the blocks of a prefix

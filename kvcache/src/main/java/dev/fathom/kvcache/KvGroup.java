@@ -46,8 +46,8 @@ public record KvGroup(int id, List<KvSpec> specs) {
   }
 
   /**
-   * Rows of a block where a block of an uncompressed group has {@code blockTokens}: so many
-   * that a block covers at least as many tokens. A compressed group thus has fewer rows in a block.
+   * Rows of a block where a block of an uncompressed group has {@code blockTokens}: so many that a
+   * block covers at least as many tokens. A compressed group thus has fewer rows in a block.
    */
   public int blockSlots(int blockTokens) {
     return Math.ceilDiv(blockTokens, tokensPerSlot());
