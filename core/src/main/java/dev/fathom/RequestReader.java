@@ -6,6 +6,7 @@ import dev.fathom.error.ErrorCode;
 import dev.fathom.error.InvalidRequestException;
 import dev.fathom.sampling.CounterRandom;
 import dev.fathom.text.Conversation;
+import dev.fathom.text.FillInTheMiddle;
 import dev.fathom.text.OutputParser;
 import dev.fathom.text.PromptEncoder;
 import dev.fathom.text.PromptOptions;
@@ -40,7 +41,8 @@ final class RequestReader {
     checkLength(ids.length);
     int maxTokens = request.maxTokens() == null ? defaults.maxTokens() : request.maxTokens();
     Checks.inRange("minTokens", request.minTokens(), 0, maxTokens);
-    boolean thinks = request.prompt() instanceof Prompt.Chat chat && chat.thinking();
+    Supplier<OutputParser> parser = parser(request.prompt());
+    boolean startsReasoning = parser != null && parser.get().isInReasoning();
     return new EngineRequest(
         ids,
         maxTokens,
@@ -49,8 +51,8 @@ final class RequestReader {
         request.ignoreEos() ? new int[0] : text.endIds(),
         checkIds("stopTokenIds", request.stopTokenIds().stream().mapToInt(i -> i).toArray()),
         request.stop(),
-        parser(request.prompt()),
-        thinks);
+        parser,
+        startsReasoning);
   }
 
   private @Nullable Supplier<OutputParser> parser(Prompt prompt) {
@@ -59,20 +61,30 @@ final class RequestReader {
     }
     PromptEncoder encoder = text.requireEncoder();
     PromptOptions options = options(chat);
-    Conversation conversation = new Conversation(chat.messages(), chat.tools());
+    Conversation conversation = conversation(chat);
     return () -> encoder.newParser(conversation, options);
   }
 
   private static PromptOptions options(Prompt.Chat chat) {
-    return new PromptOptions(chat.thinking(), true, chat.assistantPrefix());
+    return new PromptOptions(
+        chat.thinking(), true, chat.assistantPrefix(), chat.effort(), chat.keepReasoning());
+  }
+
+  private static Conversation conversation(Prompt.Chat chat) {
+    return new Conversation(chat.messages(), chat.tools(), chat.responseFormat());
   }
 
   /** Returns the prompt's ids. */
   int[] encode(Prompt prompt) {
     return switch (prompt) {
-      case Prompt.Chat chat ->
-          text.requireEncoder()
-              .encode(new Conversation(chat.messages(), chat.tools()), options(chat));
+      case Prompt.Chat chat -> {
+        PromptEncoder encoder = text.requireEncoder();
+        Conversation conversation = conversation(chat);
+        conversation.requireQuestion();
+        yield encoder.encode(conversation, options(chat));
+      }
+      case Prompt.FillInTheMiddle hole ->
+          new FillInTheMiddle(text.tokenizer()).encode(hole.prefix(), hole.suffix());
       case Prompt.Text raw -> withBegin(text.tokenizer().encodeText(raw.text()));
       case Prompt.Tokens tokens -> checkIds("prompt", tokens.ids());
     };

@@ -35,6 +35,31 @@ public record Conversation(
     return new Conversation(messages, List.of(offered), responseFormatJson);
   }
 
+  /**
+   * Checks that there is something to answer: behind messages of the system, the last message must
+   * not be an answer itself.
+   *
+   * @throws dev.fathom.error.TextException (3005) if it is, or if there are only system messages
+   */
+  public void requireQuestion() {
+    for (int i = messages.size() - 1; i >= 0; i--) {
+      if (messages.get(i) instanceof ChatMessage.AssistantMessage) {
+        throw PromptParts.invalid(
+            "The conversation cannot be answered",
+            "the last message must not be an answer of the model: message=" + i,
+            "add a user's message or the results of its calls, or give the start of an answer as"
+                + " assistantPrefix");
+      }
+      if (!(messages.get(i) instanceof ChatMessage.SystemMessage)) {
+        return;
+      }
+    }
+    throw PromptParts.invalid(
+        "The conversation cannot be answered",
+        "there must be a message that is not the system's: messages=" + messages.size(),
+        "add a user's message");
+  }
+
   /** Returns the same conversation with a JSON schema that answers must follow. */
   public Conversation withResponseFormat(String schemaJson) {
     return new Conversation(messages, tools, schemaJson);

@@ -78,15 +78,14 @@ public final class DeepSeekR1Prompt implements PromptEncoder {
 
   @Override
   public OutputParser newParser(Conversation conversation, PromptOptions options) {
-    boolean closed =
-        options.assistantPrefix().contains(END_THINK)
-            || (openingTag == OpeningTag.BY_PROMPT && PromptParts.endsInToolResult(conversation));
-    OutputParser.Start start =
-        closed
-            ? OutputParser.Start.CONTENT
-            : unclosed == UnclosedReasoning.IS_REASONING
-                ? OutputParser.Start.REASONING
-                : OutputParser.Start.UNDECIDED;
+    boolean reasons =
+        openingTag == OpeningTag.BY_MODEL || !PromptParts.endsInToolResult(conversation);
+    boolean open = PromptParts.isOpen(reasons, options.assistantPrefix());
+    OutputParser.Start opened =
+        unclosed == UnclosedReasoning.IS_REASONING
+            ? OutputParser.Start.REASONING
+            : OutputParser.Start.UNDECIDED;
+    OutputParser.Start start = open ? opened : OutputParser.Start.CONTENT;
     return new OutputParser(tokenizer, OutputGrammar.R1, start);
   }
 
@@ -111,6 +110,6 @@ public final class DeepSeekR1Prompt implements PromptEncoder {
         out.control(THINK).text("\n");
       }
     }
-    out.text(options.assistantPrefix());
+    out.prefix(options.assistantPrefix());
   }
 }

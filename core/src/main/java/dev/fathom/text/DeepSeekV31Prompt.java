@@ -65,10 +65,9 @@ public final class DeepSeekV31Prompt implements PromptEncoder {
   @Override
   public OutputParser newParser(Conversation conversation, PromptOptions options) {
     boolean opened =
-        options.generationPrompt()
-            && options.thinking()
-            && lastIsUser(conversation)
-            && !options.assistantPrefix().contains(END_THINK);
+        PromptParts.isOpen(
+            options.generationPrompt() && options.thinking() && lastIsUser(conversation),
+            options.assistantPrefix());
     return new OutputParser(
         tokenizer,
         OutputGrammar.V31,
@@ -122,7 +121,7 @@ public final class DeepSeekV31Prompt implements PromptEncoder {
     if (options.generationPrompt() && afterUser) {
       out.control(ASSISTANT).control(options.thinking() ? THINK : END_THINK);
     }
-    out.text(options.assistantPrefix());
+    out.prefix(options.assistantPrefix());
   }
 
   /** As the template: only a plain answer that follows no result is cut at its {@code </think>}. */

@@ -63,8 +63,8 @@ public final class DeepSeekV32Prompt implements PromptEncoder {
   @Override
   public OutputParser newParser(Conversation conversation, PromptOptions options) {
     boolean opened =
-        write(conversation, options, new PromptWriter.Rendering())
-            && !options.assistantPrefix().contains(END_THINK);
+        PromptParts.isOpen(
+            write(conversation, options, new PromptWriter.Rendering()), options.assistantPrefix());
     return new OutputParser(
         tokenizer,
         OutputGrammar.V32,
@@ -84,7 +84,7 @@ public final class DeepSeekV32Prompt implements PromptEncoder {
   /** Writes the prompt; returns whether it ends inside reasoning. */
   private static boolean write(Conversation conversation, PromptOptions options, PromptWriter out) {
     boolean open = new Turns(conversation, options, out).write();
-    out.text(options.assistantPrefix());
+    out.prefix(options.assistantPrefix());
     return open;
   }
 
@@ -134,6 +134,9 @@ public final class DeepSeekV32Prompt implements PromptEncoder {
       out.control(BEGIN);
       for (int i = 0; i < messages.size(); i++) {
         open = false;
+        if (!(messages.get(i) instanceof ToolMessage)) {
+          requireAllResults(i);
+        }
         switch (messages.get(i)) {
           case SystemMessage system -> writeSystem(system, i);
           case UserMessage user -> {
@@ -150,7 +153,26 @@ public final class DeepSeekV32Prompt implements PromptEncoder {
               throw PromptParts.noForm(other.getClass().getSimpleName(), FAMILY);
         }
       }
+      if (options.generationPrompt()) {
+        requireAllResults(messages.size());
+      }
       return open;
+    }
+
+    /** The block of results is closed behind the last call's, so that some are none or all. */
+    private void requireAllResults(int i) {
+      int numCalls = caller == null ? 0 : caller.toolCalls().size();
+      if (numResults > 0 && numResults < numCalls) {
+        throw PromptParts.invalid(
+            "cannot render the results of tools",
+            "there must be one for each of "
+                + numCalls
+                + " calls in front of message "
+                + i
+                + ": results="
+                + numResults,
+            "add the missing results, such as a text that says why there is none");
+      }
     }
 
     private void writeSystem(SystemMessage system, int i) {
@@ -216,10 +238,7 @@ public final class DeepSeekV32Prompt implements PromptEncoder {
                   || messages.get(i - 1) instanceof AssistantMessage);
       int numCalls = caller == null || !follows ? 0 : caller.toolCalls().size();
       if (numResults == numCalls) {
-        throw PromptParts.invalid(
-            "cannot render a tool's result",
-            "no call in front of it is without a result: message=" + i,
-            "put results behind the calls they answer, one for each call");
+        throw PromptParts.unasked(i);
       }
       numResults++;
       out.text(numResults == 1 ? "\n\n<function_results>" : "");

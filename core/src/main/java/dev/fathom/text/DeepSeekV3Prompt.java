@@ -109,6 +109,6 @@ public final class DeepSeekV3Prompt implements PromptEncoder {
     if (options.generationPrompt() && !inOutputs) {
       out.control(ASSISTANT);
     }
-    out.text(options.assistantPrefix());
+    out.prefix(options.assistantPrefix());
   }
 }

@@ -85,8 +85,8 @@ public final class DeepSeekV4Prompt implements PromptEncoder {
   @Override
   public OutputParser newParser(Conversation conversation, PromptOptions options) {
     boolean opened =
-        write(conversation, options, new PromptWriter.Rendering())
-            && !options.assistantPrefix().contains(END_THINK);
+        PromptParts.isOpen(
+            write(conversation, options, new PromptWriter.Rendering()), options.assistantPrefix());
     return new OutputParser(
         tokenizer,
         OutputGrammar.V4,
@@ -110,7 +110,7 @@ public final class DeepSeekV4Prompt implements PromptEncoder {
       out.text(revision.textOf(options.effort()));
     }
     boolean open = new V4Turns(conversation, options, out).write();
-    out.text(options.assistantPrefix());
+    out.prefix(options.assistantPrefix());
     return open;
   }
 

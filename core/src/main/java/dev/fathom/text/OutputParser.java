@@ -72,6 +72,11 @@ public final class OutputParser {
     this.fresh = start != Start.CONTENT;
   }
 
+  /** Returns whether the text that comes next is reasoning, as far as is known. */
+  public boolean isInReasoning() {
+    return state == State.REASONING;
+  }
+
   /**
    * Takes the next token.
    *

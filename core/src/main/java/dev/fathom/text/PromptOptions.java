@@ -6,7 +6,8 @@ package dev.fathom.text;
  * @param thinking whether the model is asked to reason first; families without the switch ignore it
  * @param generationPrompt whether the prompt ends where the model's answer starts
  * @param assistantPrefix text with which the answer starts, put behind the generation prompt; with
- *     thinking on it starts the reasoning. Empty for none, which it must be without {@code
+ *     thinking on it starts the reasoning. Its think tags are control tokens where the tokenizer
+ *     has them; all else of it is text. Empty for none, which it must be without {@code
  *     generationPrompt}
  * @param effort how long the model is asked to reason; only V4 has texts for it
  * @param keepReasoning whether V3.2 and V4 keep what they drop of earlier rounds by default: V4

@@ -39,7 +39,7 @@ final class PromptParts {
   }
 
   /**
-   * Refuses what only V3.2 and V4 have a form for.
+   * Refuses what only V3.2 and V4 have a form for, and results without calls.
    *
    * @throws TextException (3005) naming it
    */
@@ -52,6 +52,37 @@ final class PromptParts {
         throw noForm(message.getClass().getSimpleName(), family);
       }
     }
+    requireCallsBeforeResults(conversation.messages());
+  }
+
+  /**
+   * Checks that each result follows calls of which one has no result yet. What users and developers
+   * say in between ends the calls; messages of the system and reminders do not.
+   *
+   * @throws TextException (3005) with the number of the first message that breaks this
+   */
+  static void requireCallsBeforeResults(List<ChatMessage> messages) {
+    int unanswered = 0;
+    for (int i = 0; i < messages.size(); i++) {
+      switch (messages.get(i)) {
+        case ChatMessage.AssistantMessage answer -> unanswered = answer.toolCalls().size();
+        case ChatMessage.UserMessage ignored -> unanswered = 0;
+        case ChatMessage.DeveloperMessage ignored -> unanswered = 0;
+        case ChatMessage.ToolMessage ignored -> {
+          if (unanswered-- == 0) {
+            throw unasked(i);
+          }
+        }
+        default -> {}
+      }
+    }
+  }
+
+  static TextException unasked(int message) {
+    return invalid(
+        "cannot render a tool's result",
+        "no call in front of it is without a result: message=" + message,
+        "put results behind the calls they answer, one for each call");
   }
 
   /**
@@ -175,6 +206,16 @@ final class PromptParts {
         "cannot render the tool " + Text.quote(tool.name()),
         "its parameters must be a JSON object: " + why,
         "pass a JSON schema such as {\"type\": \"object\", \"properties\": {}}");
+  }
+
+  /**
+   * Returns whether the model starts inside reasoning: as the last tag of the answer's start says,
+   * without one as the prompt does.
+   */
+  static boolean isOpen(boolean prompt, String assistantPrefix) {
+    int opened = assistantPrefix.lastIndexOf(ControlTokens.THINK);
+    int closed = assistantPrefix.lastIndexOf(ControlTokens.END_THINK);
+    return opened == closed ? prompt : opened > closed;
   }
 
   /** Returns whether the last message other than system messages is a tool's result. */

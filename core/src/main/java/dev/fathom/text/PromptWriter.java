@@ -1,10 +1,14 @@
 package dev.fathom.text;
 
+import java.util.List;
+
 /**
  * Receives a prompt piece by piece: control tokens and text are never mixed up, since each has its
  * own method.
  */
 sealed interface PromptWriter {
+  /** The tags around reasoning. */
+  List<String> TAGS = List.of(ControlTokens.THINK, ControlTokens.END_THINK);
 
   /**
    * Writes one of {@link ControlTokens}; as text where the tokenizer has no such token, which
@@ -14,6 +18,21 @@ sealed interface PromptWriter {
 
   /** Writes text of messages, tools or the family's scaffolding: never a control token. */
   PromptWriter text(String text);
+
+  /**
+   * Writes the start of an answer, which the application puts into the model's mouth: text, but its
+   * think tags are control tokens where the tokenizer has them.
+   */
+  default PromptWriter prefix(String start) {
+    String rest = start;
+    Marks.Found tag = Marks.first(new StringBuilder(rest), TAGS);
+    while (tag != null) {
+      text(rest.substring(0, tag.start())).control(tag.mark());
+      rest = rest.substring(tag.start() + tag.mark().length());
+      tag = Marks.first(new StringBuilder(rest), TAGS);
+    }
+    return text(rest);
+  }
 
   /** Writes the prompt as text. */
   final class Rendering implements PromptWriter {

@@ -61,10 +61,11 @@ public final class SamplePrompt implements PromptEncoder {
   @Override
   public OutputParser newParser(Conversation conversation, PromptOptions options) {
     boolean opened =
-        options.generationPrompt()
-            && options.thinking()
-            && !PromptParts.endsInToolResult(conversation)
-            && !options.assistantPrefix().contains(END_THINK);
+        PromptParts.isOpen(
+            options.generationPrompt()
+                && options.thinking()
+                && !PromptParts.endsInToolResult(conversation),
+            options.assistantPrefix());
     return new OutputParser(
         tokenizer,
         OutputGrammar.V31,
@@ -111,7 +112,7 @@ public final class SamplePrompt implements PromptEncoder {
     if (options.generationPrompt() && !afterResult) {
       out.control(ASSISTANT).control(options.thinking() ? THINK : END_THINK);
     }
-    out.text(options.assistantPrefix());
+    out.prefix(options.assistantPrefix());
   }
 
   /** The template drops empty system messages in front, so no line is left blank for them. */

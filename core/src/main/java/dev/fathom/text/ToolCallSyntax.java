@@ -13,7 +13,7 @@ enum ToolCallSyntax {
     @Override
     void write(ToolCall call, PromptWriter out) {
       out.control(ControlTokens.CALL_BEGIN)
-          .text("function")
+          .text(TYPE)
           .control(ControlTokens.SEPARATOR)
           .text(call.name() + OPEN_FENCE + call.argumentsJson() + CLOSE_FENCE)
           .control(ControlTokens.CALL_END);
@@ -22,7 +22,10 @@ enum ToolCallSyntax {
     @Override
     @Nullable ToolCall parse(String body) {
       int separator = body.indexOf(ControlTokens.SEPARATOR);
-      String call = separator < 0 ? "" : body.substring(separator + SEPARATOR_LEN).stripTrailing();
+      if (separator < 0 || !isFunction(body.substring(0, separator).strip())) {
+        return null;
+      }
+      String call = body.substring(separator + SEPARATOR_LEN).stripTrailing();
       int fence = call.indexOf(OPEN_FENCE);
       int arguments = fence + OPEN_FENCE.length();
       if (fence < 0 || !call.startsWith(CLOSE_FENCE, call.length() - CLOSE_FENCE.length())) {
@@ -55,6 +58,9 @@ enum ToolCallSyntax {
     }
   };
 
+  /** The only type of call; models leave it out at times. */
+  private static final String TYPE = "function";
+
   private static final String OPEN_FENCE = "\n```json\n";
   private static final String CLOSE_FENCE = "\n```";
   private static final int SEPARATOR_LEN = ControlTokens.SEPARATOR.length();
@@ -64,6 +70,10 @@ enum ToolCallSyntax {
 
   /** Reads what stands between the tokens around a call; null if it is malformed. */
   abstract @Nullable ToolCall parse(String body);
+
+  private static boolean isFunction(String type) {
+    return type.isEmpty() || type.equals(TYPE);
+  }
 
   /** Returns the call if it has a name and its arguments are a JSON object, else null. */
   static @Nullable ToolCall checked(String name, String arguments) {

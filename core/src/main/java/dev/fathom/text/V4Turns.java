@@ -57,6 +57,7 @@ final class V4Turns {
     this.conversation = conversation;
     this.options = options;
     this.out = out;
+    PromptParts.requireCallsBeforeResults(conversation.messages());
     List<Turn> merged = merged(PromptParts.withSystemForTools(conversation));
     sortResults(merged);
     this.drop = !options.keepReasoning() && !offersTools(conversation);

@@ -3,9 +3,12 @@ package dev.fathom.examples.cli;
 import dev.fathom.GenerationRequest;
 import dev.fathom.Prompt;
 import dev.fathom.text.ChatMessage;
+import dev.fathom.text.PromptOptions.Effort;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
 
 /** Options of a conversation: the model reasons first unless told otherwise. */
 final class ChatOptions {
@@ -19,6 +22,24 @@ final class ChatOptions {
   boolean thinking = true;
 
   @Option(
+      names = "--effort",
+      paramLabel = "low|high|max",
+      converter = EffortName.class,
+      description = "How long to reason; only DeepSeek-V4 makes a difference.")
+  Effort effort = Effort.DEFAULT;
+
+  @Option(
+      names = "--keep-reasoning",
+      description = "Leave earlier reasoning in the prompt where the model allows it (V4).")
+  boolean keepReasoning;
+
+  @Option(
+      names = "--response-format",
+      paramLabel = "JSON",
+      description = "JSON schema that the prompt tells the model to follow (V3.2 and V4).")
+  @Nullable String responseFormat;
+
+  @Option(
       names = "--system",
       paramLabel = "TEXT",
       description = "Instructions for the whole conversation.")
@@ -28,7 +49,25 @@ final class ChatOptions {
 
   /** Returns a request for the next answer of a conversation. */
   GenerationRequest request(Prompt.Chat chat) {
-    return sampling.request(chat.thinking(thinking));
+    return sampling.request(
+        chat.thinking(thinking)
+            .effort(effort)
+            .keepReasoning(keepReasoning)
+            .responseFormat(responseFormat));
+  }
+
+  /** Reads an effort in small letters. */
+  static final class EffortName implements ITypeConverter<Effort> {
+
+    @Override
+    public Effort convert(String value) {
+      return switch (value) {
+        case "low" -> Effort.LOW;
+        case "high" -> Effort.HIGH;
+        case "max" -> Effort.MAX;
+        default -> throw new TypeConversionException("must be low, high or max: " + value);
+      };
+    }
   }
 
   /**

@@ -11,13 +11,18 @@ import dev.fathom.json.JsonWriter;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** Continues a text as it stands, without the form of a conversation. */
 @CommandLine.Command(
     name = "generate",
     sortOptions = false,
-    description = {"Continue a text: the model gets its start token, then the text.", ""})
+    description = {
+      "Continue a text: the model gets its start token, then the text. With --suffix, fill the"
+          + " hole between both texts.",
+      ""
+    })
 final class GenerateCommand implements Command {
 
   @Parameters(
@@ -25,6 +30,12 @@ final class GenerateCommand implements Command {
       paramLabel = "TEXT",
       description = "The text to continue; without it, standard input.")
   @Nullable String text;
+
+  @Option(
+      names = "--suffix",
+      paramLabel = "TEXT",
+      description = "What follows: the model writes what stands between both texts (Coder, V3).")
+  @Nullable String suffix;
 
   @Mixin SamplingOptions sampling = new SamplingOptions();
   @Mixin ModelOptions model = new ModelOptions();
@@ -38,8 +49,9 @@ final class GenerateCommand implements Command {
 
   @Override
   public ExitCode run() {
-    String prompt = text == null ? InputText.read(terminal) : text;
-    GenerationRequest request = sampling.request(Prompt.text(prompt));
+    String start = text == null ? InputText.read(terminal) : text;
+    Prompt prompt = suffix == null ? Prompt.text(start) : Prompt.fillInTheMiddle(start, suffix);
+    GenerationRequest request = sampling.request(prompt);
     try (DeepSeekModel loaded = model.load(terminal);
         TokenStream stream = loaded.stream(request)) {
       if (output.json) {

@@ -18,6 +18,7 @@ final class OptionNames {
     OPTIONS.put("prefillChunkTokens", "--chunk");
     OPTIONS.put("memoryBudget", "--memory");
     OPTIONS.put("promptFormat", "--prompt-format");
+    OPTIONS.put("fillInTheMiddle", "--suffix");
     OPTIONS.put("maxTokens", "--max-tokens");
     OPTIONS.put("temperature", "--temperature");
     OPTIONS.put("topP", "--top-p");
