@@ -161,7 +161,7 @@ class OutputParserTest {
     }
   }
 
-  private static String spelledOut(String text) {
+  static String spelledOut(String text) {
     String out = text.replace("{fence}", "```").replace('`', '"').replace("\"\"\"", "```");
     for (int i = 0; i < TOKENS.length; i += 2) {
       out = out.replace(TOKENS[i], TOKENS[i + 1]);
@@ -169,7 +169,7 @@ class OutputParserTest {
     return out;
   }
 
-  private static List<String> cut(String text, Random random) {
+  static List<String> cut(String text, Random random) {
     List<String> parts = new ArrayList<>();
     int from = 0;
     while (from < text.length()) {
@@ -180,7 +180,7 @@ class OutputParserTest {
     return parts;
   }
 
-  private static String parse(Supplier<OutputParser> parsers, List<String> parts) {
+  static String parse(Supplier<OutputParser> parsers, List<String> parts) {
     OutputParser parser = parsers.get();
     List<OutputEvent> events = new ArrayList<>();
     parts.forEach(part -> events.addAll(parser.accept(part)));
@@ -188,7 +188,7 @@ class OutputParserTest {
     return text(events);
   }
 
-  private static String text(List<OutputEvent> events) {
+  static String text(List<OutputEvent> events) {
     StringBuilder out = new StringBuilder();
     char kind = 0;
     for (OutputEvent event : events) {

@@ -174,4 +174,22 @@ class ChatCommandTest {
     assertThat(run.exitCode()).isZero();
     assertThat(Cli.text(run.json("usage").get("prompt_tokens"))).isEqualTo("17");
   }
+
+  @Test
+  void effortIsOneOfThreeAndChangesNothingForModelsWithoutTextsForIt() {
+    Cli wrong = Cli.run("chat", "--effort", "huge", SUM);
+    Cli max = Cli.run("chat", "--effort", "max", "--keep-reasoning", SUM);
+
+    assertThat(wrong.exitCode()).isEqualTo(2);
+    assertThat(wrong.err()).contains("must be low, high or max: huge");
+    assertThat(max.out()).isEqualTo("27 + 48 = 75\n");
+  }
+
+  @Test
+  void aResponseFormatIsRefusedWhereTheModelHasNoFormForIt() {
+    Cli run = Cli.run("chat", "--response-format", "{}", SUM);
+
+    assertThat(run.exitCode()).isEqualTo(2);
+    assertThat(run.err()).contains("cannot render a response format", "FATHOM-3005");
+  }
 }

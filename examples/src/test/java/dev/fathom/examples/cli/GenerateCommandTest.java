@@ -38,4 +38,19 @@ class GenerateCommandTest {
     assertThat(run.json().string("text")).isNotBlank();
     assertThat(run.out()).hasLineCount(1);
   }
+
+  @Test
+  void aSuffixAsksForWhatStandsBetween() {
+    Cli run = Cli.run("generate", "--json", "--max-tokens", "4", "--suffix", "}", "int f() {");
+    Cli plain = Cli.run("generate", "--json", "--max-tokens", "4", "int f() {");
+
+    assertThat(run.exitCode()).isZero();
+    assertThat(run.json().string("finish_reason")).isEqualTo("length");
+    int more = promptTokens(run) - promptTokens(plain);
+    assertThat(more).as("three control tokens and the suffix").isEqualTo(4);
+  }
+
+  private static int promptTokens(Cli run) {
+    return Integer.parseInt(Cli.text(run.json("usage").get("prompt_tokens")));
+  }
 }
