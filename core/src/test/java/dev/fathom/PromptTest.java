@@ -81,7 +81,8 @@ class PromptTest {
   void aModelWithoutTheTokensRefusesAHoleByNameOfTheToken() throws IOException {
     String json = v3Json().replace("<｜fim▁begin｜>", "<｜place▁holder▁no▁900｜>");
     Tokenizer without = Tokenizer.parse(json.getBytes(StandardCharsets.UTF_8));
-    assertThatThrownBy(() -> reader(without, "deepseek-v3").encode(Prompt.fillInTheMiddle("a", "b")))
+    assertThatThrownBy(
+            () -> reader(without, "deepseek-v3").encode(Prompt.fillInTheMiddle("a", "b")))
         .isInstanceOf(TextException.class)
         .hasMessageStartingWith("FATHOM-3004")
         .hasMessageContaining("<｜fim▁begin｜>");

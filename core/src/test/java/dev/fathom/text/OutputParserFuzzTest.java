@@ -36,7 +36,8 @@ class OutputParserFuzzTest {
               + "<{D}invoke name=`二`>{n}{n}</{D}invoke>{n}</{D}BLOCK>");
 
   private static List<String> answers(Family family) {
-    boolean markedUp = family.encoder.equals("deepseek-v4") || family.encoder.equals("deepseek-v3.2");
+    boolean markedUp =
+        family.encoder.equals("deepseek-v4") || family.encoder.equals("deepseek-v3.2");
     String block = family.encoder.equals("deepseek-v4") ? "tool_calls" : "function_calls";
     return (markedUp ? MARKED_UP : FRAMED)
         .stream().map(s -> OutputParserTest.spelledOut(s.replace("BLOCK", block))).toList();
@@ -68,7 +69,9 @@ class OutputParserFuzzTest {
     }
   }
 
-  /** Takes a part out, doubles it, moves it, swaps two letters or puts part of another answer in. */
+  /**
+   * Takes a part out, doubles it, moves it, swaps two letters or puts part of another answer in.
+   */
   private static String damaged(String text, List<String> answers, Random random) {
     if (text.isEmpty()) {
       return answers.getFirst();
