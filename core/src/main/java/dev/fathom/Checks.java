@@ -49,6 +49,14 @@ final class Checks {
         "set " + name + " to a value in " + range);
   }
 
+  /** An option that breaks a rule such as {@code > 0}. */
+  static InvalidRequestException outOfRange(String name, String rule, String value) {
+    return invalid(
+        "The option " + name + " is out of its range",
+        "must be " + rule + ": " + name + "=" + value,
+        "set " + name + " to a value " + rule);
+  }
+
   static InvalidRequestException invalid(String what, String why, String fix) {
     return new InvalidRequestException(ErrorCode.REQUEST_INVALID, what, why, fix);
   }

@@ -2,6 +2,7 @@ package dev.fathom;
 
 import dev.fathom.backend.Backend;
 import dev.fathom.engine.Engine;
+import dev.fathom.engine.EngineHealth;
 import dev.fathom.engine.EngineRequest;
 import dev.fathom.engine.RequestListener;
 import dev.fathom.engine.RequestOutcome;
@@ -14,6 +15,7 @@ import dev.fathom.text.ChatMessage;
 import dev.fathom.text.Tokenizer;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
@@ -95,8 +97,9 @@ public final class DeepSeekModel implements AutoCloseable {
    *     requests wait, or this thread was interrupted
    */
   public Generation generate(GenerationRequest request) {
-    LiveGeneration live = new LiveGeneration(false);
-    live.startedAs(engine.submit(reader.read(request), live));
+    requireOtherThread();
+    LiveGeneration live = new LiveGeneration(LiveGeneration.NO_READER);
+    live.startedAs(engine.submit(read(request), live));
     return live.resultOrThrow();
   }
 
@@ -106,22 +109,40 @@ public final class DeepSeekModel implements AutoCloseable {
    * @throws InvalidRequestException as {@link #generate(GenerationRequest)}
    */
   public TokenStream stream(GenerationRequest request) {
-    LiveGeneration live = new LiveGeneration(true);
-    live.startedAs(engine.submit(reader.read(request), live));
-    return live;
+    requireOtherThread();
+    LiveGeneration live = new LiveGeneration(request.streamBuffer());
+    LiveStream stream = new LiveStream(live);
+    live.startedAs(engine.submit(read(request), live));
+    return stream;
   }
 
   /**
-   * Generates in the background. Cancelling the future cancels the generation; it completes on a
-   * thread of its own, so that what is chained to it cannot hold the engine up.
+   * Generates in the background. Where the future completes otherwise, cancelled or timed out, the
+   * generation ends within a step. It completes on a thread of its own, so that what is chained to
+   * it cannot hold the engine up.
    *
    * @throws InvalidRequestException as {@link #generate(GenerationRequest)}
    */
   public CompletableFuture<Generation> submit(GenerationRequest request) {
-    EngineRequest read = reader.read(request);
+    EngineRequest read = read(request);
     GenerationFuture future = new GenerationFuture();
     future.startedAs(engine.submit(read, new FutureListener(future)));
     return future;
+  }
+
+  private EngineRequest read(GenerationRequest request) {
+    engine.requireRoom();
+    return reader.read(request);
+  }
+
+  /** A logits processor that waited for its own thread would wait for ever. */
+  private void requireOtherThread() {
+    if (engine.isEngineThread()) {
+      throw Checks.invalid(
+          "The model cannot be waited for here",
+          "must not be the engine's own thread: thread=" + Thread.currentThread().getName(),
+          "call submit from a logits processor, or generate from another thread");
+    }
   }
 
   private final class FutureListener implements RequestListener {
@@ -140,6 +161,7 @@ public final class DeepSeekModel implements AutoCloseable {
     @Override
     public void onEnd(RequestOutcome outcome) {
       deliveries.deliver(() -> {
+        future.ended();
         if (outcome.failure() != null) {
           future.completeExceptionally(outcome.failure());
         } else {
@@ -205,10 +227,32 @@ public final class DeepSeekModel implements AutoCloseable {
     return engine.usedBlocks();
   }
 
+  /** Returns whether requests are served, from what the engine did last. Never waits. */
+  public Health health() {
+    EngineHealth health = engine.health();
+    Health.Status status =
+        switch (health.status()) {
+          case UP -> Health.Status.UP;
+          case STALLED -> Health.Status.STALLED;
+          case DOWN -> Health.Status.DOWN;
+        };
+    return new Health(status, health.reason(), health.sinceProgress());
+  }
+
   @Override
   public void close() {
+    close(Duration.ZERO);
+  }
+
+  /**
+   * Takes no new request, lets those that it took end for a while, then fails what still runs and
+   * frees everything. Idempotent. Another thread may hurry it up with {@link #close()}.
+   *
+   * @param drain how long requests may go on; zero fails them before the next step
+   */
+  public void close(Duration drain) {
+    engine.close(drain);
     synchronized (closing) {
-      engine.close();
       deliveries.close();
       backend.close();
       if (weights.scope().isAlive()) {
@@ -272,6 +316,11 @@ public final class DeepSeekModel implements AutoCloseable {
     /** See {@link LoadOptions#maxQueuedRequests(int)}. */
     public Builder maxQueuedRequests(int requests) {
       return options(options.maxQueuedRequests(requests));
+    }
+
+    /** See {@link LoadOptions#maxQueuedTokens(long)}. */
+    public Builder maxQueuedTokens(long tokens) {
+      return options(options.maxQueuedTokens(tokens));
     }
 
     /** See {@link LoadOptions#threads(int)}. */

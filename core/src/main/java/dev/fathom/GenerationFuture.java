@@ -4,25 +4,34 @@ import dev.fathom.engine.Engine;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
-/** A future whose cancelling cancels the generation. */
+/**
+ * A future that ends its generation when it completes in any other way: cancelled, timed out by
+ * {@code orTimeout}, completed by hand.
+ */
 final class GenerationFuture extends CompletableFuture<Generation> {
 
-  private volatile Engine.@Nullable Ticket cancellation;
+  private volatile Engine.@Nullable Ticket ticket;
+
+  GenerationFuture() {
+    var _ = whenComplete((result, failure) -> cancelGeneration());
+  }
 
   void startedAs(Engine.Ticket how) {
-    cancellation = how;
-    if (isCancelled()) {
+    ticket = how;
+    if (isDone()) {
       how.cancel();
     }
   }
 
-  @Override
-  public boolean cancel(boolean mayInterruptIfRunning) {
-    boolean cancelled = super.cancel(mayInterruptIfRunning);
-    Engine.Ticket how = cancellation;
-    if (cancelled && how != null) {
+  /** Notes that the generation has ended by itself. */
+  void ended() {
+    ticket = null;
+  }
+
+  private void cancelGeneration() {
+    Engine.Ticket how = ticket;
+    if (how != null) {
       how.cancel();
     }
-    return cancelled;
   }
 }

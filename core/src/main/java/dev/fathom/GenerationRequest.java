@@ -1,5 +1,9 @@
 package dev.fathom;
 
+import dev.fathom.sampling.LogitsProcessor;
+import dev.fathom.sampling.RepetitionGuard;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -15,6 +19,9 @@ import org.jspecify.annotations.Nullable;
  * checked when the request is made.
  */
 public final class GenerationRequest {
+
+  /** Tokens that wait for a slow reader where the request does not say. */
+  public static final int DEFAULT_STREAM_BUFFER = 512;
 
   /** Most tokens put out where neither request nor checkpoint says. */
   public static final int DEFAULT_MAX_TOKENS = 1024;
@@ -125,6 +132,51 @@ public final class GenerationRequest {
     return options.logitBias;
   }
 
+  /** Returns how long it may take from submission on, or null. */
+  public @Nullable Duration timeout() {
+    return options.timeout;
+  }
+
+  /** Returns when it ends at the latest, or null. */
+  public @Nullable Instant deadline() {
+    return options.deadline;
+  }
+
+  /** Returns how many tokens wait for a slow reader of the stream before the request sits out. */
+  public int streamBuffer() {
+    return options.streamBuffer;
+  }
+
+  /** Returns the texts that never come in the output. */
+  public List<String> badWords() {
+    return options.badWords;
+  }
+
+  /** Returns the only tokens that may be put out; empty for all. */
+  public List<Integer> allowedTokenIds() {
+    return options.allowedTokenIds;
+  }
+
+  /** Returns after how many tokens reasoning is closed, or null. */
+  public @Nullable Integer thinkingBudget() {
+    return options.thinkingBudget;
+  }
+
+  /** Returns the length of the token runs that never come twice, 0 for none. */
+  public int noRepeatNgram() {
+    return options.noRepeatNgram;
+  }
+
+  /** Returns what ends an output that repeats itself, or null. */
+  public @Nullable RepetitionGuard endOnRepetition() {
+    return options.endOnRepetition;
+  }
+
+  /** Returns the processors of logits, in their order. */
+  public List<LogitsProcessor> logitsProcessors() {
+    return options.logitsProcessors;
+  }
+
   /** Collects options. Not thread-safe; may be used again after {@link #build}. */
   public static final class Builder {
 
@@ -134,6 +186,10 @@ public final class GenerationRequest {
     private static final int MAX_STOP_LEN = 256;
     private static final int MAX_STOP_TOKENS = 64;
     private static final int MAX_LOGIT_BIAS = 1024;
+    private static final int MAX_BAD_WORDS = 256;
+    private static final int MAX_BAD_WORD_LEN = 256;
+    private static final int MAX_NGRAM = 256;
+    private static final int MAX_STREAM_BUFFER = 1 << 20;
 
     private final Prompt prompt;
     private @Nullable Integer maxTokens;
@@ -153,6 +209,15 @@ public final class GenerationRequest {
     private int topLogprobs;
     private boolean processedLogprobs;
     private Map<Integer, Float> logitBias = Map.of();
+    private @Nullable Duration timeout;
+    private @Nullable Instant deadline;
+    private int streamBuffer = DEFAULT_STREAM_BUFFER;
+    private List<String> badWords = List.of();
+    private List<Integer> allowedTokenIds = List.of();
+    private @Nullable Integer thinkingBudget;
+    private int noRepeatNgram;
+    private @Nullable RepetitionGuard endOnRepetition;
+    private List<LogitsProcessor> logitsProcessors = List.of();
 
     private Builder(Prompt prompt) {
       this.prompt = prompt;
@@ -177,6 +242,15 @@ public final class GenerationRequest {
       this.topLogprobs = from.topLogprobs;
       this.processedLogprobs = from.processedLogprobs;
       this.logitBias = from.logitBias;
+      this.timeout = from.timeout;
+      this.deadline = from.deadline;
+      this.streamBuffer = from.streamBuffer;
+      this.badWords = from.badWords;
+      this.allowedTokenIds = from.allowedTokenIds;
+      this.thinkingBudget = from.thinkingBudget;
+      this.noRepeatNgram = from.noRepeatNgram;
+      this.endOnRepetition = from.endOnRepetition;
+      this.logitsProcessors = from.logitsProcessors;
     }
 
     /** Ends each choice after so many tokens, at least 1. */
@@ -297,6 +371,82 @@ public final class GenerationRequest {
               Checks.inRange("logitBias.token", id, 0, Integer.MAX_VALUE),
               Checks.inRange("logitBias", value, -100, 100)));
       logitBias = Map.copyOf(copy);
+      return this;
+    }
+
+    /**
+     * Ends the generation with {@link FinishReason#DEADLINE} so long after it was submitted,
+     * waiting included; what came before is kept.
+     */
+    public Builder timeout(Duration duration) {
+      if (!duration.isPositive()) {
+        throw Checks.outOfRange("timeout", "> 0", duration.toString());
+      }
+      timeout = duration;
+      return this;
+    }
+
+    /** Ends the generation at this time, as {@link #timeout} does; whichever is first counts. */
+    public Builder deadline(Instant latest) {
+      deadline = latest;
+      return this;
+    }
+
+    /**
+     * Bounds the tokens that wait for a slow reader of the stream, 1 to {@value #MAX_STREAM_BUFFER}
+     * (n choices may each add one more): then the request sits out, keeping its place, until half
+     * of them were taken, while others go on.
+     */
+    public Builder streamBuffer(int tokens) {
+      streamBuffer = Checks.inRange("streamBuffer", tokens, 1, MAX_STREAM_BUFFER);
+      return this;
+    }
+
+    /**
+     * Keeps texts out of reasoning and answer, however they would be cut into tokens; at most
+     * {@value #MAX_BAD_WORDS} of 1 to {@value #MAX_BAD_WORD_LEN} characters. Upper and lower case
+     * differ, and a text inside a longer word counts.
+     */
+    public Builder badWords(String... texts) {
+      Checks.inRange("badWords.size", texts.length, 0, MAX_BAD_WORDS);
+      for (String text : texts) {
+        Checks.inRange("badWords.length", text.length(), 1, MAX_BAD_WORD_LEN);
+      }
+      badWords = List.of(texts);
+      return this;
+    }
+
+    /** Allows no token but these; end tokens are not allowed unless they are among them. */
+    public Builder allowedTokenIds(int... ids) {
+      List<Integer> copy = new ArrayList<>();
+      for (int id : ids) {
+        copy.add(Checks.inRange("allowedTokenIds", id, 0, Integer.MAX_VALUE));
+      }
+      allowedTokenIds = List.copyOf(copy);
+      return this;
+    }
+
+    /** Closes reasoning after so many tokens, at least 0, by forcing its end mark. */
+    public Builder thinkingBudget(int tokens) {
+      thinkingBudget = Checks.inRange("thinkingBudget", tokens, 0, Integer.MAX_VALUE);
+      return this;
+    }
+
+    /** Lets no run of n tokens come twice in the output, 2 to {@value #MAX_NGRAM}; 0 lets all. */
+    public Builder noRepeatNgram(int n) {
+      noRepeatNgram = n == 0 ? 0 : Checks.inRange("noRepeatNgram", n, 2, MAX_NGRAM);
+      return this;
+    }
+
+    /** Ends a choice with {@link FinishReason#REPETITION} where its output repeats itself. */
+    public Builder endOnRepetition(@Nullable RepetitionGuard guard) {
+      endOnRepetition = guard;
+      return this;
+    }
+
+    /** Changes logits before tokens are drawn; see {@link LogitsProcessor}. */
+    public Builder logitsProcessors(LogitsProcessor... processors) {
+      logitsProcessors = List.of(processors);
       return this;
     }
 

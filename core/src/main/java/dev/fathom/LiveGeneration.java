@@ -10,13 +10,12 @@ import dev.fathom.error.ErrorCode;
 import dev.fathom.error.GenerationException;
 import dev.fathom.text.OutputEvent;
 import dev.fathom.text.ToolCall;
+import java.lang.ref.WeakReference;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.Iterator;
 import java.util.List;
-import java.util.NoSuchElementException;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -24,26 +23,40 @@ import org.jspecify.annotations.Nullable;
 /**
  * A generation that runs: hears of it on the engine's thread, hands tokens and the result to
  * others. Its lock is held for moments only.
+ *
+ * <p>At most {@code capacity} tokens wait for a reader (and those of one more step): then it is not
+ * ready, and the engine lets the request sit out until half of them were taken. Waiting for the
+ * result lifts the bound, since nobody may be reading.
  */
-final class LiveGeneration implements TokenStream, RequestListener {
+final class LiveGeneration implements RequestListener {
+
+  /** Capacity of a generation without a reader: its tokens are dropped. */
+  static final int NO_READER = 0;
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
   private final Deque<Token> tokens = new ArrayDeque<>();
-  private final boolean keepsTokens;
-  private final Iterator<Token> iterator = new TokenIterator();
-  private Engine.@Nullable Ticket cancellation;
+  private final int capacity;
+  private @Nullable WeakReference<LiveStream> reader;
+  private Engine.@Nullable Ticket ticket;
   private @Nullable RequestOutcome outcome;
   private boolean closed;
+  private boolean isBounded = true;
+  private volatile boolean full;
 
-  LiveGeneration(boolean keepsTokens) {
-    this.keepsTokens = keepsTokens;
+  LiveGeneration(int capacity) {
+    this.capacity = capacity;
+  }
+
+  /** Notes who reads, before it is submitted. */
+  void readBy(LiveStream stream) {
+    reader = new WeakReference<>(stream);
   }
 
   void startedAs(Engine.Ticket how) {
     lock.lock();
     try {
-      cancellation = how;
+      ticket = how;
     } finally {
       lock.unlock();
     }
@@ -51,12 +64,16 @@ final class LiveGeneration implements TokenStream, RequestListener {
 
   @Override
   public void onToken(TokenEvent event) {
-    if (!keepsTokens) {
+    if (capacity == NO_READER) {
       return;
     }
     lock.lock();
     try {
+      if (closed) {
+        return;
+      }
       addTokens(event);
+      full = isBounded && tokens.size() >= capacity;
       changed.signalAll();
     } finally {
       lock.unlock();
@@ -123,12 +140,30 @@ final class LiveGeneration implements TokenStream, RequestListener {
   }
 
   @Override
-  public Iterator<Token> iterator() {
-    return iterator;
+  public boolean isReady() {
+    return !full;
   }
 
   @Override
-  public Generation result() {
+  public boolean isAbandoned() {
+    WeakReference<LiveStream> stream = reader;
+    return stream != null && stream.refersTo(null);
+  }
+
+  /** Waits and returns the result, a failed one too. Tokens that wait stay available. */
+  Generation result() {
+    Engine.Ticket how;
+    lock.lock();
+    try {
+      isBounded = false;
+      how = full ? ticket : null;
+      full = false;
+    } finally {
+      lock.unlock();
+    }
+    if (how != null) {
+      how.resume();
+    }
     return generation(awaitEnd());
   }
 
@@ -166,13 +201,15 @@ final class LiveGeneration implements TokenStream, RequestListener {
         e);
   }
 
-  @Override
-  public void close() {
+  /** Ends the generation and forgets what was not taken. */
+  void close() {
     Engine.Ticket how;
     lock.lock();
     try {
       closed = true;
-      how = outcome == null ? cancellation : null;
+      full = false;
+      tokens.clear();
+      how = outcome == null ? ticket : null;
       changed.signalAll();
     } finally {
       lock.unlock();
@@ -180,6 +217,48 @@ final class LiveGeneration implements TokenStream, RequestListener {
     if (how != null) {
       how.cancel();
     }
+  }
+
+  /** Waits for a token; false where none comes any more. */
+  boolean awaitToken() {
+    lock.lock();
+    try {
+      while (tokens.isEmpty() && outcome == null && !closed) {
+        changed.await();
+      }
+      if (closed) {
+        return false;
+      }
+      RequestOutcome end = outcome;
+      if (tokens.isEmpty() && end != null && end.failure() != null) {
+        throw end.failure();
+      }
+      return !tokens.isEmpty();
+    } catch (InterruptedException e) {
+      throw interrupted(e);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Takes a token that is there. */
+  Token takeToken() {
+    Engine.Ticket how = null;
+    Token token;
+    lock.lock();
+    try {
+      token = tokens.removeFirst();
+      if (full && tokens.size() <= capacity / 2) {
+        full = false;
+        how = ticket;
+      }
+    } finally {
+      lock.unlock();
+    }
+    if (how != null) {
+      how.resume();
+    }
+    return token;
   }
 
   /** The result in the terms of the API. */
@@ -231,43 +310,5 @@ final class LiveGeneration implements TokenStream, RequestListener {
       case CANCELLED -> FinishReason.CANCELLED;
       case ERROR -> FinishReason.ERROR;
     };
-  }
-
-  private final class TokenIterator implements Iterator<Token> {
-
-    @Override
-    public boolean hasNext() {
-      lock.lock();
-      try {
-        while (tokens.isEmpty() && outcome == null && !closed) {
-          changed.await();
-        }
-        if (closed) {
-          return false;
-        }
-        RequestOutcome end = outcome;
-        if (tokens.isEmpty() && end != null && end.failure() != null) {
-          throw end.failure();
-        }
-        return !tokens.isEmpty();
-      } catch (InterruptedException e) {
-        throw interrupted(e);
-      } finally {
-        lock.unlock();
-      }
-    }
-
-    @Override
-    public Token next() {
-      if (!hasNext()) {
-        throw new NoSuchElementException("the generation has ended");
-      }
-      lock.lock();
-      try {
-        return tokens.removeFirst();
-      } finally {
-        lock.unlock();
-      }
-    }
   }
 }

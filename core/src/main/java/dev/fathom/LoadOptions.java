@@ -32,6 +32,7 @@ public final class LoadOptions {
   private int prefillChunkTokens = 256;
   private int kvBlockTokens;
   private int maxQueuedRequests = 1024;
+  private long maxQueuedTokens = 1L << 24;
   private int threads;
   private @Nullable Bytes memoryBudget;
   private boolean mapWeights;
@@ -56,6 +57,7 @@ public final class LoadOptions {
     copy.prefillChunkTokens = prefillChunkTokens;
     copy.kvBlockTokens = kvBlockTokens;
     copy.maxQueuedRequests = maxQueuedRequests;
+    copy.maxQueuedTokens = maxQueuedTokens;
     copy.threads = threads;
     copy.memoryBudget = memoryBudget;
     copy.mapWeights = mapWeights;
@@ -134,6 +136,19 @@ public final class LoadOptions {
   public LoadOptions maxQueuedRequests(int requests) {
     LoadOptions copy = copy();
     copy.maxQueuedRequests = Checks.inRange("maxQueuedRequests", requests, 1, MAX_QUEUED);
+    return copy;
+  }
+
+  /**
+   * Sets how many prompt tokens the waiting requests may have together; a request that would exceed
+   * it is refused, unless nothing waits.
+   */
+  public LoadOptions maxQueuedTokens(long tokens) {
+    if (tokens < 1) {
+      throw Checks.outOfRange("maxQueuedTokens", ">= 1", Long.toString(tokens));
+    }
+    LoadOptions copy = copy();
+    copy.maxQueuedTokens = tokens;
     return copy;
   }
 
@@ -220,6 +235,11 @@ public final class LoadOptions {
   /** Returns how many requests may wait. */
   public int maxQueuedRequests() {
     return maxQueuedRequests;
+  }
+
+  /** Returns how many prompt tokens may wait. */
+  public long maxQueuedTokens() {
+    return maxQueuedTokens;
   }
 
   /** Returns the backend's worker threads, 0 for its own choice. */

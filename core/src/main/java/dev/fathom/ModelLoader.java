@@ -12,6 +12,7 @@ import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.engine.BackendSelection;
 import dev.fathom.engine.CheckpointWeights;
 import dev.fathom.engine.Engine;
+import dev.fathom.engine.EngineLimits;
 import dev.fathom.engine.EngineOptions;
 import dev.fathom.engine.MachineMemory;
 import dev.fathom.error.CheckpointException;
@@ -98,7 +99,7 @@ final class ModelLoader {
       RequestReader reader =
           new RequestReader(text, defaults, capacities.contextTokens(), capacities.vocabSize());
       Executable executable = backend.compile(List.of(model.program()), weights, compile);
-      Engine engine = new Engine(capacities, executable, text.tokenizer());
+      Engine engine = new Engine(capacities, limits(), executable, text.tokenizer());
       log.info("model loaded: {}", logLine(diagnostics));
       return ready(new DeepSeekModel(engine, backend, arena, text, reader, diagnostics));
     } catch (RuntimeException | Error e) {
@@ -107,6 +108,10 @@ final class ModelLoader {
       }
       throw e;
     }
+  }
+
+  private EngineLimits limits() {
+    return EngineLimits.DEFAULT.maxQueuedTokens(options.maxQueuedTokens());
   }
 
   private DeepSeekModel ready(DeepSeekModel model) {

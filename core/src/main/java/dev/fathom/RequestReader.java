@@ -28,12 +28,14 @@ final class RequestReader {
   private final SamplingDefaults defaults;
   private final int contextTokens;
   private final int vocabSize;
+  private final RequestSteering steering;
 
   RequestReader(ModelText text, SamplingDefaults defaults, int contextTokens, int vocabSize) {
     this.text = text;
     this.defaults = defaults;
     this.contextTokens = contextTokens;
     this.vocabSize = vocabSize;
+    this.steering = new RequestSteering(text.tokenizer(), vocabSize);
   }
 
   EngineRequest read(GenerationRequest request) {
@@ -52,7 +54,9 @@ final class RequestReader {
         checkIds("stopTokenIds", request.stopTokenIds().stream().mapToInt(i -> i).toArray()),
         request.stop(),
         parser,
-        startsReasoning);
+        startsReasoning,
+        null,
+        steering.controls(request, startsReasoning));
   }
 
   private @Nullable Supplier<OutputParser> parser(Prompt prompt) {

@@ -8,7 +8,9 @@ import java.util.Iterator;
  * <p>Iterate once, on one thread at a time; {@code next} waits for the next token. Closing cancels
  * what is still running and frees its KV blocks within a step; it is idempotent, may be called from
  * any thread, and wakes a waiting iterator, which then ends. Interrupting a waiting thread closes
- * the stream. Tokens wait in memory until they are taken: at most {@code n * maxTokens}.
+ * the stream. At most {@link GenerationRequest#streamBuffer()} tokens wait in memory until they are
+ * taken; then the generation sits out and others go on. A stream that is dropped without closing is
+ * cancelled when the garbage collector found it and its tokens would not fit.
  */
 public interface TokenStream extends Iterable<Token>, AutoCloseable {
 
@@ -24,7 +26,7 @@ public interface TokenStream extends Iterable<Token>, AutoCloseable {
   /**
    * Waits until the generation ended and returns what came of it, with {@link
    * FinishReason#CANCELLED} after closing and {@link FinishReason#ERROR} after a failure. Tokens
-   * that were not taken stay available.
+   * that were not taken stay available, all of them: waiting here lifts the bound.
    */
   Generation result();
 

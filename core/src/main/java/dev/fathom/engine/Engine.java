@@ -34,6 +34,7 @@ public final class Engine implements AutoCloseable {
   private final EngineAdapters adapters;
   private final StepLoop loop;
   private final Thread thread;
+  private final Object closing = new Object();
 
   /** Starts the thread with {@link EngineLimits#DEFAULT}. */
   public Engine(EngineOptions options, Executable executable, Tokenizer tokenizer) {
@@ -119,6 +120,16 @@ public final class Engine implements AutoCloseable {
       adapters.release(adapter);
       throw e;
     }
+  }
+
+  /**
+   * Refuses at once what {@link #submit} would refuse for any request, so that no prompt is encoded
+   * in vain.
+   *
+   * @throws dev.fathom.error.FathomException as {@link #submit}
+   */
+  public void requireRoom() {
+    inbox.requireRoom();
   }
 
   private Ticket ticket(RunningRequest request) {
@@ -232,7 +243,9 @@ public final class Engine implements AutoCloseable {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
-    executable.close();
+    synchronized (closing) {
+      executable.close();
+    }
   }
 
   /** Returns whether the waiting was interrupted. */

@@ -28,6 +28,11 @@ public record EngineLimits(long maxQueuedTokens, Duration stallAfter, AdapterLim
     }
   }
 
+  /** Returns the same limits with this one of waiting tokens. */
+  public EngineLimits maxQueuedTokens(long others) {
+    return new EngineLimits(others, stallAfter, adapters);
+  }
+
   /** Returns the same limits with these of adapters. */
   public EngineLimits adapters(AdapterLimits others) {
     return new EngineLimits(maxQueuedTokens, stallAfter, others);

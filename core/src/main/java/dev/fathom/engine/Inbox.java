@@ -71,6 +71,17 @@ final class Inbox {
     }
   }
 
+  /** Refuses what {@link #submit} would refuse whatever the request, before it costs anything. */
+  void requireRoom() {
+    synchronized (lock) {
+      requireOpen();
+      if (numWaiting >= maxRequests) {
+        rejected++;
+        throw overloaded("must be <= " + maxRequests + ": waiting requests");
+      }
+    }
+  }
+
   private EngineOverloadedException overloaded(String why) {
     return new EngineOverloadedException(
         "The engine takes no further request now",
