@@ -16,6 +16,7 @@ module dev.fathom.core {
   requires transitive dev.fathom.moe;
   requires transitive dev.fathom.quant;
   requires java.management;
+  requires jdk.jfr;
   requires jdk.management;
   requires org.slf4j;
   requires static transitive org.jspecify;

@@ -227,6 +227,11 @@ public final class DeepSeekModel implements AutoCloseable {
     return engine.usedBlocks();
   }
 
+  /** Returns the engine's numbers. Never waits. */
+  public EngineMetrics metrics() {
+    return EngineReadings.of(engine);
+  }
+
   /** Returns whether requests are served, from what the engine did last. Never waits. */
   public Health health() {
     EngineHealth health = engine.health();

@@ -298,7 +298,7 @@ final class LiveGeneration implements RequestListener {
         choice.seed());
   }
 
-  private static FinishReason finishReason(EndReason reason) {
+  static FinishReason finishReason(EndReason reason) {
     return switch (reason) {
       case EOS -> FinishReason.EOS;
       case STOP -> FinishReason.STOP;

@@ -63,6 +63,19 @@ final class ModelLoader {
   }
 
   private DeepSeekModel load() {
+    LoadEvent event = new LoadEvent();
+    event.begin();
+    DeepSeekModel model = open();
+    Diagnostics diagnostics = model.diagnostics();
+    event.modelType = diagnostics.modelType();
+    event.backend = diagnostics.backend();
+    event.bytes = diagnostics.memory().totalBytes();
+    event.contextTokens = diagnostics.contextTokens();
+    event.commit();
+    return model;
+  }
+
+  private DeepSeekModel open() {
     reporter.phase(LoadPhase.OPEN);
     OpenedModel model = OpenedModel.open(path, options.weights());
     GenerationDefaults defaults = model.checkpoint().generationDefaults();

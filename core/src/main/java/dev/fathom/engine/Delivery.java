@@ -21,11 +21,17 @@ final class Delivery {
   private final EngineOptions options;
   private final Scheduler scheduler;
   private final RequestTable requests;
+  private final EngineTelemetry telemetry;
 
-  Delivery(EngineOptions options, Scheduler scheduler, RequestTable requests) {
+  Delivery(
+      EngineOptions options,
+      Scheduler scheduler,
+      RequestTable requests,
+      EngineTelemetry telemetry) {
     this.options = options;
     this.scheduler = scheduler;
     this.requests = requests;
+    this.telemetry = telemetry;
   }
 
   /** Takes the row of each sequence of a completed step. */
@@ -46,7 +52,7 @@ final class Delivery {
       if (token < 0) {
         throw noToken(token);
       }
-      s.request.noteToken(System.nanoTime());
+      telemetry.token(s, System.nanoTime());
       s.append(token);
       if (s.counts != null) {
         s.counts.addOutput(token);

@@ -3,6 +3,7 @@ package dev.fathom.engine;
 import dev.fathom.backend.Executable;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.GenerationException;
+import dev.fathom.kvcache.GroupPool;
 import dev.fathom.text.Tokenizer;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
@@ -32,6 +33,7 @@ public final class Engine implements AutoCloseable {
   private final Tokenizer tokenizer;
   private final Inbox inbox;
   private final EngineAdapters adapters;
+  private final EngineTelemetry telemetry = new EngineTelemetry();
   private final StepLoop loop;
   private final Thread thread;
   private final Object closing = new Object();
@@ -63,7 +65,7 @@ public final class Engine implements AutoCloseable {
     this.tokenizer = tokenizer;
     this.inbox = new Inbox(options.maxQueued(), limits.maxQueuedTokens());
     this.adapters = new EngineAdapters(limits.adapters(), executable, inbox::post, inbox::postLate);
-    this.loop = new StepLoop(options, executable, inbox, adapters);
+    this.loop = new StepLoop(options, executable, inbox, adapters, telemetry);
     this.thread = new Thread(loop, "fathom-engine-" + NUMBER.incrementAndGet());
     thread.setDaemon(true);
     thread.start();
@@ -179,6 +181,26 @@ public final class Engine implements AutoCloseable {
 
     /** Takes {@code logits[offset, offset + vocabSize)}, valid during the call. */
     void accept(int position, float[] logits, int offset, int vocabSize);
+  }
+
+  /** Returns its numbers as they were between two events. Any thread; never waits. */
+  public MetricsRecorder.Snapshot metrics() {
+    return telemetry.metrics().snapshot();
+  }
+
+  /** Returns how many requests wait for their first step. */
+  public int numWaiting() {
+    return inbox.numWaiting();
+  }
+
+  /** Returns how many requests were refused. */
+  public long numRejected() {
+    return inbox.numRejected();
+  }
+
+  /** Returns the KV blocks there are, all groups together. */
+  public int numBlocks() {
+    return options.pools().stream().mapToInt(GroupPool::numBlocks).sum();
   }
 
   /** Returns how the engine does, from what its thread did last. Any thread; never waits. */

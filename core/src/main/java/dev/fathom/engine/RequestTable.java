@@ -28,6 +28,7 @@ final class RequestTable {
   private final Scheduler scheduler;
   private final Inbox inbox;
   private final EngineAdapters adapters;
+  private final EngineTelemetry telemetry;
   private final int numGroups;
   private final List<RunningRequest> active = new ArrayList<>();
   private int numPaused;
@@ -40,11 +41,13 @@ final class RequestTable {
       Scheduler scheduler,
       Inbox inbox,
       EngineAdapters adapters,
+      EngineTelemetry telemetry,
       int numGroups) {
     this.options = options;
     this.scheduler = scheduler;
     this.inbox = inbox;
     this.adapters = adapters;
+    this.telemetry = telemetry;
     this.numGroups = numGroups;
   }
 
@@ -63,6 +66,7 @@ final class RequestTable {
       used += scheduler.usedBlocks(g);
     }
     usedBlocks = used;
+    telemetry.gauges(scheduler.numRunning(), numPaused, used);
   }
 
   /** Makes the sequences of a request and queues them. */
@@ -168,6 +172,7 @@ final class RequestTable {
   void started(RunningRequest request, long nowNanos) {
     if (request.start(nowNanos)) {
       inbox.left(request);
+      telemetry.started(request);
     }
   }
 
@@ -211,7 +216,9 @@ final class RequestTable {
     noteEnd(now);
     noteUsedBlocks();
     try {
-      request.end(reason, failure, now);
+      RequestOutcome outcome = request.end(reason, failure, now);
+      telemetry.ended(outcome);
+      request.listener.onEnd(outcome);
     } catch (RuntimeException | Error e) {
       log.warn("listener failed at the end of a request: reason={}", e.toString());
     }

@@ -111,11 +111,18 @@ final class RunningRequest {
     return started;
   }
 
-  void noteToken(long nowNanos) {
-    if (!hasToken) {
-      hasToken = true;
-      firstTokenNanos = nowNanos;
+  /** Returns true for the first token. */
+  boolean noteToken(long nowNanos) {
+    if (hasToken) {
+      return false;
     }
+    hasToken = true;
+    firstTokenNanos = nowNanos;
+    return true;
+  }
+
+  long submittedNanos() {
+    return submittedNanos;
   }
 
   /** Ends a choice; returns whether it was the last. */
@@ -124,14 +131,11 @@ final class RunningRequest {
   }
 
   /**
-   * Ends the request and tells its listener, once.
+   * Ends the request, once, and returns what its listener is to hear.
    *
    * @param reason of choices that are still open
    */
-  void end(EndReason reason, @Nullable RuntimeException failure, long nowNanos) {
-    if (ended) {
-      return;
-    }
+  RequestOutcome end(EndReason reason, @Nullable RuntimeException failure, long nowNanos) {
     ended = true;
     List<ChoiceOutcome> outcomes = new ArrayList<>();
     List<SamplingParams> choices = spec.choices();
@@ -141,14 +145,13 @@ final class RunningRequest {
     }
     long begin = started ? startedNanos : nowNanos;
     long first = hasToken ? firstTokenNanos : nowNanos;
-    listener.onEnd(
-        new RequestOutcome(
-            outcomes,
-            failure,
-            spec.promptIds().length,
-            sequences.isEmpty() ? 0 : Math.max(0, sequences.getFirst().numCached),
-            begin - submittedNanos,
-            first - begin,
-            nowNanos - first));
+    return new RequestOutcome(
+        outcomes,
+        failure,
+        spec.promptIds().length,
+        sequences.isEmpty() ? 0 : Math.max(0, sequences.getFirst().numCached),
+        begin - submittedNanos,
+        first - begin,
+        nowNanos - first);
   }
 }

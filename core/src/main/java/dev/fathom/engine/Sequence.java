@@ -40,6 +40,7 @@ final class Sequence implements TokenHistory {
 
   @Nullable RowMask constraints;
   @Nullable ProcessorChain processors;
+  long lastTokenNanos;
   State state = State.WAITING;
   int numComputed;
 

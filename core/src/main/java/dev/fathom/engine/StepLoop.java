@@ -33,6 +33,7 @@ final class StepLoop implements Runnable {
   private final RequestTable requests;
   private final Delivery delivery;
   private final Inbox inbox;
+  private final EngineTelemetry telemetry;
   private final StepPlan plan;
   private final StepBatch batch;
   private final SamplingRows rows;
@@ -46,7 +47,12 @@ final class StepLoop implements Runnable {
   private volatile long progressNanos = System.nanoTime();
   private volatile long slowestStepNanos;
 
-  StepLoop(EngineOptions options, Executable executable, Inbox inbox, EngineAdapters adapters) {
+  StepLoop(
+      EngineOptions options,
+      Executable executable,
+      Inbox inbox,
+      EngineAdapters adapters,
+      EngineTelemetry telemetry) {
     this.executable = executable;
     this.inbox = inbox;
     int numGroups = executable.numKvGroups();
@@ -55,8 +61,9 @@ final class StepLoop implements Runnable {
           "must have a pool for each of " + numGroups + " groups: pools=" + options.pools().size());
     }
     this.scheduler = new Scheduler(options, new SecureRandom().nextLong());
-    this.requests = new RequestTable(options, scheduler, inbox, adapters, numGroups);
-    this.delivery = new Delivery(options, scheduler, requests);
+    this.telemetry = telemetry;
+    this.requests = new RequestTable(options, scheduler, inbox, adapters, telemetry, numGroups);
+    this.delivery = new Delivery(options, scheduler, requests, telemetry);
     this.plan = new StepPlan(options.maxSequences(), numGroups);
     this.batch = executable.newBatch();
     this.rows = new SamplingRows(options.maxRows());
@@ -166,6 +173,7 @@ final class StepLoop implements Runnable {
   /** Runs the next step; returns whether there was one. */
   private boolean runStep() {
     scheduler.plan(plan, probes.isEmpty() || scheduler.numRunning() == 0);
+    telemetry.scheduled(scheduler);
     if (plan.size() == 0) {
       return false;
     }
@@ -174,6 +182,7 @@ final class StepLoop implements Runnable {
     for (int i = 0; i < plan.size(); i++) {
       requests.started(plan.sequence(i).request, begin);
     }
+    EngineEvents.Step event = telemetry.beginStep();
     SampledRows sampled;
     try {
       plan.fill(batch, rows);
@@ -186,6 +195,7 @@ final class StepLoop implements Runnable {
     }
     scheduler.complete(plan);
     noteProgress(begin);
+    telemetry.stepped(plan, requests.usedBlocks(), event);
     delivery.take(plan, sampled);
     return true;
   }
@@ -199,6 +209,7 @@ final class StepLoop implements Runnable {
   }
 
   private void failStep(Throwable e) {
+    telemetry.stepFailed();
     log.warn("step failed: sequences={} reason={}", plan.size(), e.toString());
     if (e instanceof BackendException b && b.code() == ErrorCode.BACKEND_BROKEN) {
       throw b;
