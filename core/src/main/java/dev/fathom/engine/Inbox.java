@@ -149,6 +149,10 @@ final class Inbox {
     }
   }
 
+  boolean isEmpty() {
+    return commands.isEmpty();
+  }
+
   /** Returns the next command, or null. */
   @Nullable Runnable poll() {
     return commands.poll();

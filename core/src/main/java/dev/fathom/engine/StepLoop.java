@@ -120,15 +120,21 @@ final class StepLoop implements Runnable {
   @Override
   public void run() {
     try {
-      while (!aborts && !(drains && requests.isEmpty() && probes.isEmpty())) {
+      while (!aborts && !hasDrained()) {
         turn();
       }
     } catch (RuntimeException | Error e) {
-      log.error("engine stopped: reason={}", e.toString(), e);
       inbox.shut(brokenBy(e));
+      endAll();
+      log.error("engine stopped: reason={}", e.toString(), e);
     }
     endAll();
     stopped.countDown();
+  }
+
+  /** The inbox was shut before, so what is in neither place was heard of. */
+  private boolean hasDrained() {
+    return drains && inbox.isEmpty() && requests.isEmpty() && probes.isEmpty();
   }
 
   private static BackendException brokenBy(Throwable e) {
