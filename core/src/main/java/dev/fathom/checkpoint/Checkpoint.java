@@ -200,6 +200,29 @@ public final class Checkpoint {
   }
 
   /**
+   * How the weights are quantized: what {@code config.json} says, else {@code quantize_config.json}
+   * (AutoGPTQ) or {@code quant_config.json} (AutoAWQ), where older writers put it beside the
+   * configuration; null if there is nothing of it.
+   *
+   * @throws ModelConfigException if a value has the wrong kind or range
+   */
+  public @Nullable QuantizationConfig quantization() {
+    QuantizationConfig stated = config.quantization();
+    if (stated != null) {
+      return stated;
+    }
+    QuantizationConfig gptq = older("quantize_config.json", "gptq");
+    return gptq == null ? older("quant_config.json", "awq") : gptq;
+  }
+
+  private @Nullable QuantizationConfig older(String name, String method) {
+    byte[] bytes = smallFile(folder, checksums, name);
+    return bytes == null
+        ? null
+        : QuantizationConfig.ofOlder(ModelConfig.parse(bytes, name), method);
+  }
+
+  /**
    * The content of {@code generation_config.json}; {@link GenerationDefaults#NONE} without it.
    *
    * @throws ModelConfigException if a value has the wrong kind or range

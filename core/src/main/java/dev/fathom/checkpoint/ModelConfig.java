@@ -207,6 +207,11 @@ public final class ModelConfig {
     throw broken(key, value, "must be an object");
   }
 
+  /** Whether the value of the key is a string. */
+  public boolean isString(String key) {
+    return value(key) instanceof JsonString;
+  }
+
   /** Whether the value of the key is an object. */
   public boolean isObject(String key) {
     return value(key) instanceof JsonObject;
@@ -231,10 +236,16 @@ public final class ModelConfig {
     return doubleAt("rope_theta", 1, 1e12, defaultValue);
   }
 
-  /** How the weights are quantized, or null if there is no {@code quantization_config}. */
+  /**
+   * How the weights are quantized: {@code quantization_config}, or {@code compression_config} as
+   * the first writers of compressed-tensors called it; null if there is neither.
+   */
   public @Nullable QuantizationConfig quantization() {
-    return has("quantization_config")
-        ? QuantizationConfig.of(objectAt("quantization_config"))
+    if (has("quantization_config")) {
+      return QuantizationConfig.of(objectAt("quantization_config"));
+    }
+    return has("compression_config")
+        ? QuantizationConfig.ofOlder(objectAt("compression_config"), "compressed-tensors")
         : null;
   }
 

@@ -38,7 +38,15 @@ public record QuantizationConfig(
    * @throws ModelConfigException if a value has the wrong kind or range
    */
   static QuantizationConfig of(ModelConfig section) {
-    String method = section.stringAt("quant_method");
+    return of(section, section.stringAt("quant_method"));
+  }
+
+  /** Reads a section or a file that need not say its method, as older writers left it. */
+  static QuantizationConfig ofOlder(ModelConfig section, String defaultMethod) {
+    return of(section, section.stringAt("quant_method", defaultMethod));
+  }
+
+  private static QuantizationConfig of(ModelConfig section, String method) {
     if (!method.equals(FP8)) {
       return new QuantizationConfig(
           method, 0, 0, "", "", "", section.stringsAt("modules_to_not_convert"), section);

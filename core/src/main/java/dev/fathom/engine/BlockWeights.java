@@ -34,9 +34,11 @@ final class BlockWeights {
   private static final List<SafetensorsDtype> SCALES = List.of(F32, F8_E8M0, BF16, F16);
 
   private final @Nullable QuantizationConfig config;
+  private final QuantizationRules rules;
 
-  BlockWeights(@Nullable QuantizationConfig config) {
+  BlockWeights(@Nullable QuantizationConfig config, QuantizationRules rules) {
     this.config = config;
+    this.rules = rules;
   }
 
   /** E4M3 elements. */
@@ -73,7 +75,7 @@ final class BlockWeights {
       return PlainWeights.toFloats(scales, source);
     }
     MemorySegment floats = source.allocate(scales.numElements() * Float.BYTES);
-    E8m0.decode(source.of(scales), floats);
+    E8m0.decode(source.scales(scales), floats);
     return floats;
   }
 
@@ -101,12 +103,18 @@ final class BlockWeights {
   }
 
   /** One multiplier, one for each row or one for each block, as the shape says. */
-  private static BlockScaleLayout free(TensorInfo scales, int rows, int cols) {
+  private BlockScaleLayout free(TensorInfo scales, int rows, int cols) {
     if (scales.numElements() == 1) {
       return BlockScaleLayout.perTensor(rows, cols);
     }
     if (scales.hasShape(rows) || scales.hasShape(rows, 1)) {
       return BlockScaleLayout.perChannel(rows, cols);
+    }
+    for (List<Integer> block : rules.blockStructures()) {
+      BlockScaleLayout said = new BlockScaleLayout(rows, cols, block.get(0), block.get(1));
+      if (scales.hasShape(said.scaleRows(), said.scaleCols())) {
+        return said;
+      }
     }
     return derived(scales, rows, cols);
   }
@@ -150,6 +158,6 @@ final class BlockWeights {
         WeightFormat.MXFP4,
         List.of(tensor, scales),
         layout.weightBytes() + layout.scaleBytes(),
-        source -> WeightMatrix.mxfp4(layout, source.of(tensor), source.of(scales)));
+        source -> WeightMatrix.mxfp4(layout, source.of(tensor), source.scales(scales)));
   }
 }

@@ -29,8 +29,8 @@ import org.jspecify.annotations.Nullable;
  * tensor with its scales, zero points and group index.
  *
  * <p>Each tensor's name, type and shape say how it is packed, so that modules left unquantized and
- * mixed checkpoints need no list; {@code quantization_config} confirms it and gives what tensors
- * cannot say (spec 09, rule 0):
+ * mixed checkpoints need no list: {@code ignore} and {@code modules_to_not_convert} are not read.
+ * {@code quantization_config} confirms it and gives what tensors cannot say (spec 09, rule 0):
  *
  * <ul>
  *   <li>floats; E4M3 with scales of blocks, rows or all; E2M1 pairs: {@link BlockWeights}
@@ -73,9 +73,9 @@ public final class CheckpointWeights implements TensorCatalog {
     }
     this.checkpoint = checkpoint;
     this.target = target;
-    QuantizationConfig config = checkpoint.config().quantization();
+    QuantizationConfig config = checkpoint.quantization();
     QuantizationRules rules = new QuantizationRules(config);
-    this.blocks = new BlockWeights(config);
+    this.blocks = new BlockWeights(config, rules);
     this.words = new WordWeights(rules);
     this.compressed = new CompressedTensors(rules);
   }

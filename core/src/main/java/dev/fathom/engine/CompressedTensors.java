@@ -8,6 +8,8 @@ import dev.fathom.quant.PackedIntLayout;
 import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -19,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  */
 final class CompressedTensors {
 
+  private static final ValueLayout.OfInt INT =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final List<SafetensorsDtype> INTEGERS =
       List.of(SafetensorsDtype.I64, SafetensorsDtype.I32);
 
@@ -40,12 +44,15 @@ final class CompressedTensors {
     if (words.dtype() == SafetensorsDtype.U8 && near.find("weight_global_scale") == null) {
       return BlockWeights.mxfp4(words, scales);
     }
+    if (words.dtype() == SafetensorsDtype.U8) {
+      throw StoredWeight.mismatch(words, "expected I32, got U8 (NVFP4 is not supported)");
+    }
     Companions.matrix(words, List.of(SafetensorsDtype.I32));
     Companions.typed(scales, PlainWeights.FLOATS);
     int rows = Math.toIntExact(words.dim(0));
     int rowWords = Math.toIntExact(words.dim(1));
     int wanted = expected.size() == 2 ? expected.get(1) : 0;
-    int bits = Math.ceilDiv(wanted, 4) == rowWords && rowWords != Math.ceilDiv(wanted, 8) ? 8 : 4;
+    int bits = bits(wanted, rowWords);
     boolean fits = Math.ceilDiv(wanted, Integer.SIZE / bits) == rowWords;
     int cols = fits ? wanted : Math.multiplyExact(rowWords, Integer.SIZE / bits);
     PackedIntLayout layout =
@@ -57,9 +64,13 @@ final class CompressedTensors {
     TensorInfo shape = optional(near, "weight_shape", tensors);
     if (zeros != null) {
       Companions.shaped(Companions.typed(zeros, List.of(SafetensorsDtype.I32)), layout.zeroShape());
+    } else {
+      rules.requireSymmetric(words);
     }
     if (index != null) {
       Companions.shaped(Companions.typed(index, INTEGERS.subList(1, 2)), List.of(cols));
+    } else if (layout.groups() > 1) {
+      rules.requireNoOrder(words);
     }
     return WordWeights.repacked(
         layout,
@@ -72,8 +83,32 @@ final class CompressedTensors {
               source.of(words),
               scales(scales, rows, source),
               zeros == null ? null : source.of(zeros),
-              index == null ? null : source.of(index));
+              index == null ? null : order(source.of(index), cols));
         });
+  }
+
+  /**
+   * The width of integers that fill the words of a row; where one word holds few columns either
+   * way, the one that the configuration names first.
+   */
+  private int bits(int cols, int rowWords) {
+    List<Integer> widths = rules.integerBits();
+    for (int bits : widths) {
+      if (Math.ceilDiv(cols, Integer.SIZE / bits) == rowWords) {
+        return bits;
+      }
+    }
+    return widths.getFirst();
+  }
+
+  /** The group index, or null where it was left at -1: the columns are in their order. */
+  private static @Nullable MemorySegment order(MemorySegment index, int cols) {
+    for (int c = 0; c < cols; c++) {
+      if (index.get(INT, (long) c * Integer.BYTES) == -1) {
+        return null;
+      }
+    }
+    return index;
   }
 
   private static void check(
@@ -117,6 +152,8 @@ final class CompressedTensors {
     TensorInfo zeros = optional(near, "weight_zero_point", tensors);
     if (zeros != null) {
       Companions.shaped(Companions.typed(zeros, List.of(SafetensorsDtype.I8)), layout.zeroShape());
+    } else {
+      rules.requireSymmetric(tensor);
     }
     long bytes = layout.weightBytes() + layout.scaleBytes();
     return new StoredWeight(
@@ -166,6 +203,6 @@ final class CompressedTensors {
   private static MemorySegment scales(TensorInfo scales, int rows, StoredWeight.Source source) {
     return scales.numElements() == 1
         ? PlainWeights.repeated(scales, rows, source)
-        : source.of(scales);
+        : source.scales(scales);
   }
 }

@@ -91,22 +91,22 @@ final class PlainWeights {
     };
   }
 
-  /** Copies floats of any type to float32. */
+  /** Copies scales of any type of floats to float32. */
   static MemorySegment toFloats(TensorInfo tensor, StoredWeight.Source source) {
     if (tensor.dtype() == SafetensorsDtype.F32) {
-      return source.of(tensor);
+      return source.scales(tensor);
     }
     int len = Math.toIntExact(tensor.numElements());
     float[] values = new float[len];
-    WeightMatrix.dense(format(tensor), 1, len, source.of(tensor)).decodeRow(0, values, 0);
+    WeightMatrix.dense(format(tensor), 1, len, source.scales(tensor)).decodeRow(0, values, 0);
     MemorySegment floats = source.allocate((long) len * Float.BYTES);
     MemorySegment.copy(values, 0, floats, FLOAT, 0, len);
     return floats;
   }
 
-  /** Returns n copies of the only element of a tensor of floats. */
+  /** Returns n copies of the only scale of a tensor of floats. */
   static MemorySegment repeated(TensorInfo tensor, int n, StoredWeight.Source source) {
-    MemorySegment one = source.of(tensor);
+    MemorySegment one = source.scales(tensor);
     MemorySegment all = source.allocate(n * one.byteSize());
     for (int i = 0; i < n; i++) {
       MemorySegment.copy(one, 0, all, i * one.byteSize(), one.byteSize());

@@ -9,6 +9,7 @@ import dev.fathom.error.Text;
 import dev.fathom.quant.GptqLayout.StoredZeros;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,7 +35,16 @@ final class QuantizationRules {
           "pack-quantized");
 
   private final @Nullable QuantizationConfig config;
+  private static final List<Integer> WIDTHS = List.of(4, 8);
+
   private final List<Integer> groupSizes = new ArrayList<>();
+  private final List<Integer> widths = new ArrayList<>();
+  private final List<List<Integer>> blocks = new ArrayList<>();
+
+  /** Whether every group of integers has zero points, is in another order. */
+  private boolean allAsymmetric;
+
+  private boolean allOrdered;
 
   /**
    * Reads the section, which may be absent.
@@ -56,9 +66,12 @@ final class QuantizationRules {
   }
 
   private void awq(ModelConfig section) {
-    known("version", section.stringAt("version", "gemm"), List.of("gemm"));
-    known("bits", Integer.toString(bits(section, 4)), List.of("4"));
-    groupSizes.add(section.intAt("group_size", -1, Integer.MAX_VALUE, 128));
+    String version = section.stringAt("version", "gemm").toLowerCase(Locale.ROOT);
+    known("version", version, List.of("gemm"));
+    int olderBits = section.intAt("w_bit", 1, 32, 4);
+    known("bits", Integer.toString(bits(section, olderBits)), List.of("4"));
+    int olderSize = section.intAt("q_group_size", -1, Integer.MAX_VALUE, 128);
+    groupSizes.add(section.intAt("group_size", -1, Integer.MAX_VALUE, olderSize));
   }
 
   private void gptq(ModelConfig section) {
@@ -70,6 +83,20 @@ final class QuantizationRules {
         List.of("false"));
     known("bits", Integer.toString(bits(section, 4)), List.of("4", "8"));
     groupSizes.add(section.intAt("group_size", -1, Integer.MAX_VALUE, 128));
+    allOrdered = section.booleanAt("desc_act", false);
+    if (section.isObject("dynamic")) {
+      dynamic(section.objectAt("dynamic"));
+    }
+  }
+
+  /** Modules that differ from the rest: their widths and orders are seen in their tensors. */
+  private void dynamic(ModelConfig modules) {
+    allOrdered = false;
+    for (String pattern : modules.keys()) {
+      if (modules.isObject(pattern) && modules.objectAt(pattern).has("group_size")) {
+        groupSizes.add(modules.objectAt(pattern).intAt("group_size", -1, Integer.MAX_VALUE));
+      }
+    }
   }
 
   private static int bits(ModelConfig section, int defaultBits) {
@@ -90,19 +117,43 @@ final class QuantizationRules {
       return;
     }
     ModelConfig groups = section.objectAt("config_groups");
+    List<ModelConfig> integers = new ArrayList<>();
     for (String key : groups.keys()) {
       if (groups.isObject(key)) {
-        group(groups.objectAt(key));
+        group(groups.objectAt(key), integers);
       }
     }
+    allAsymmetric =
+        !integers.isEmpty() && integers.stream().noneMatch(w -> w.booleanAt("symmetric", true));
+    allOrdered = !integers.isEmpty() && integers.stream().allMatch(QuantizationRules::isOrdered);
   }
 
-  private void group(ModelConfig group) {
+  /** Only an order "group" leaves the columns in another order than that of their groups. */
+  private static boolean isOrdered(ModelConfig weights) {
+    return weights.isString("actorder")
+        && List.of("group", "dynamic").contains(weights.stringAt("actorder"));
+  }
+
+  private void group(ModelConfig group, List<ModelConfig> integers) {
     if (group.has("format")) {
       known("format", group.stringAt("format"), COMPRESSED_FORMATS);
     }
-    if (group.isObject("weights")) {
-      groupSizes.add(group.objectAt("weights").intAt("group_size", -1, Integer.MAX_VALUE, -1));
+    if (!group.isObject("weights")) {
+      return;
+    }
+    ModelConfig weights = group.objectAt("weights");
+    groupSizes.add(weights.intAt("group_size", -1, Integer.MAX_VALUE, -1));
+    List<Integer> block = weights.intsAt("block_structure", 1, 1 << 16);
+    if (block.size() == 2) {
+      blocks.add(block);
+    }
+    if (weights.stringAt("type", "int").equals("int")) {
+      int bits = weights.intAt("num_bits", 1, 32, 4);
+      known("num_bits", Integer.toString(bits), List.of("4", "8"));
+      integers.add(weights);
+      if (weights.has("num_bits") && !widths.contains(bits)) {
+        widths.add(bits);
+      }
     }
   }
 
@@ -118,6 +169,35 @@ final class QuantizationRules {
         "The weights are quantized in a way that cannot be read",
         rule + ": " + key + "=" + Text.quote(value),
         "use a checkpoint in one of these formats, or the unquantized one");
+  }
+
+  /** Returns the sizes of blocks that a configuration of compressed-tensors names, often none. */
+  List<List<Integer>> blockStructures() {
+    return List.copyOf(blocks);
+  }
+
+  /** Returns the widths that integers of compressed-tensors may have. */
+  List<Integer> integerBits() {
+    return widths.isEmpty() ? WIDTHS : List.copyOf(widths);
+  }
+
+  /** Refuses integers without zero points where the configuration gives them to all. */
+  void requireSymmetric(TensorInfo tensor) {
+    if (allAsymmetric) {
+      throw StoredWeight.mismatch(
+          tensor, "expected weight_zero_point beside it since symmetric=false, got none");
+    }
+  }
+
+  /** Refuses groups without an index where the configuration says that columns are permuted. */
+  void requireNoOrder(TensorInfo tensor) {
+    if (allOrdered) {
+      String key =
+          config != null && config.method().equals(GPTQ)
+              ? "g_idx beside it since desc_act=true"
+              : "weight_g_idx beside it since actorder=\"group\"";
+      throw StoredWeight.mismatch(tensor, "expected " + key + ", got none");
+    }
   }
 
   /** Refuses a packing that the checkpoint's own configuration contradicts. */

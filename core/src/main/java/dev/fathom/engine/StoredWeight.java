@@ -42,6 +42,13 @@ record StoredWeight(
       return segments.of(tensor, arena);
     }
 
+    /** Reads scales, which must be finite: one that is not spoils its group without a sound. */
+    MemorySegment scales(TensorInfo tensor) {
+      MemorySegment bytes = of(tensor);
+      FiniteScales.check(tensor, bytes);
+      return bytes;
+    }
+
     MemorySegment allocate(long bytes) {
       return arena.allocate(bytes, ALIGNMENT);
     }

@@ -61,7 +61,8 @@ final class WordWeights {
         layout,
         List.of(words, zeros, scales),
         false,
-        source -> WeightMatrix.awq(layout, source.of(words), source.of(zeros), source.of(scales)));
+        source ->
+            WeightMatrix.awq(layout, source.of(words), source.of(zeros), source.scales(scales)));
   }
 
   private StoredWeight gptq(
@@ -80,6 +81,8 @@ final class WordWeights {
     if (index != null) {
       Companions.shaped(Companions.typed(index, WORDS), List.of(cols));
       tensors.add(index);
+    } else if (layout.groups() > 1) {
+      rules.requireNoOrder(words);
     }
     return repacked(
         layout,
@@ -90,11 +93,14 @@ final class WordWeights {
                 layout,
                 source.of(words),
                 source.of(zeros),
-                source.of(scales),
+                source.scales(scales),
                 index == null ? null : source.of(index)));
   }
 
   private static int bits(TensorInfo zeros, int rows) {
+    if (rows == 0) {
+      throw StoredWeight.mismatch(zeros, "expected at least one row, got none");
+    }
     long bits = zeros.dim(1) * Integer.SIZE / rows;
     if ((bits != 4 && bits != 8) || bits * rows != zeros.dim(1) * Integer.SIZE) {
       throw new ModelConfigException(

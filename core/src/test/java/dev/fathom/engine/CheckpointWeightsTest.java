@@ -3,97 +3,21 @@ package dev.fathom.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.fathom.arch.TensorCatalog;
 import dev.fathom.arch.WeightRole;
 import dev.fathom.checkpoint.Checkpoint;
-import dev.fathom.checkpoint.CheckpointReader;
 import dev.fathom.checkpoint.SafetensorsDtype;
-import dev.fathom.checkpoint.ShardedWriter;
-import dev.fathom.checkpoint.TensorSpec;
 import dev.fathom.error.ModelConfigException;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
-class CheckpointWeightsTest {
-
-  @TempDir Path folder;
-
-  private final Map<TensorSpec, byte[]> tensors = new LinkedHashMap<>();
-  private long shardBytes = 1 << 20;
-
-  /** Adds a tensor whose bytes are zero and returns them. */
-  private ByteBuffer tensor(String name, SafetensorsDtype dtype, long... shape) {
-    TensorSpec spec = TensorSpec.of(name, dtype, shape);
-    byte[] bytes = new byte[Math.toIntExact(spec.byteLength())];
-    tensors.put(spec, bytes);
-    return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
-  }
-
-  private CheckpointWeights open(String quantization) {
-    return new CheckpointWeights(checkpoint(quantization));
-  }
-
-  private Checkpoint checkpoint(String quantization) {
-    if (tensors.isEmpty()) {
-      tensor("x", SafetensorsDtype.F32, 1);
-    }
-    ShardedWriter.plan(List.copyOf(tensors.keySet()), shardBytes)
-        .write(folder, (spec, sink) -> sink.write(MemorySegment.ofArray(tensors.get(spec))));
-    String section =
-        quantization.isEmpty() ? "" : ",\"quantization_config\":{" + quantization + "}";
-    try {
-      Files.writeString(folder.resolve("config.json"), "{\"model_type\":\"m\"" + section + "}");
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-    return Checkpoint.open(folder);
-  }
-
-  private static TensorCatalog.Stored find(CheckpointWeights weights, int out, int in) {
-    TensorCatalog.Stored stored = weights.find("a.weight", List.of(out, in), WeightRole.LINEAR);
-    return Objects.requireNonNull(stored);
-  }
-
-  private static WeightMatrix read(
-      CheckpointWeights weights, Checkpoint checkpoint, WeightRef weight) {
-    try (CheckpointReader reader = checkpoint.reader(bytes -> {})) {
-      return weights.read(
-          weight,
-          (tensor, arena) -> {
-            MemorySegment target = arena.allocate(tensor.byteLength());
-            reader.read(tensor, target);
-            return target;
-          },
-          Arena.ofAuto());
-    }
-  }
-
-  private WeightMatrix read(String quantization, WeightFormat format, int out, int in) {
-    Checkpoint checkpoint = checkpoint(quantization);
-    CheckpointWeights weights = new CheckpointWeights(checkpoint);
-    TensorCatalog.Stored stored = find(weights, out, in);
-    assertThat(stored.format()).isEqualTo(format);
-    assertThat(stored.shape()).containsExactly((long) out, (long) in);
-    return read(weights, checkpoint, new WeightRef("a.weight", List.of(out, in), format));
-  }
+class CheckpointWeightsTest extends StoredTensors {
 
   @Test
   void exponentScalesInV4sNamingAreMultipliers() {
@@ -319,12 +243,6 @@ class CheckpointWeightsTest {
     assertRefused(weights, "d.weight", "expected one of [F32, F8_E8M0, BF16, F16], got U8");
     assertRefused(weights, "e.weight", "NVFP4 is not supported");
     assertThat(weights.find("f.weight", List.of(), WeightRole.LINEAR)).isNull();
-  }
-
-  private static void assertRefused(CheckpointWeights weights, String name, String message) {
-    assertThatThrownBy(() -> weights.find(name, List.of(4, 4), WeightRole.LINEAR))
-        .isInstanceOf(ModelConfigException.class)
-        .hasMessageContaining(message);
   }
 
   @Test

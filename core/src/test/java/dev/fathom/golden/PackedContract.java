@@ -2,6 +2,7 @@ package dev.fathom.golden;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.fathom.backend.Backend;
 import dev.fathom.backend.BackendProvider;
 import dev.fathom.backend.contract.Capacities;
 import dev.fathom.backend.contract.ContractPromises;
@@ -9,6 +10,7 @@ import dev.fathom.backend.contract.Rig;
 import dev.fathom.backend.contract.Rig.Seq;
 import dev.fathom.backend.reference.ReferenceProvider;
 import dev.fathom.checkpoint.Checkpoint;
+import dev.fathom.checkpoint.SafetensorsDtype;
 import dev.fathom.engine.CheckpointWeights;
 import dev.fathom.golden.PackedCheckpoint.Loaded;
 import dev.fathom.program.WeightRef;
@@ -86,6 +88,37 @@ public abstract class PackedContract extends ContractPromises {
     check(compressed(-1), l -> l.packed(8, l.in(), true), WeightFormat.INT8, reporter);
   }
 
+  @Test
+  void compressedTensorsWithPermutedGroupsAreTheirDecodedWeights(TestReporter reporter) {
+    check(compressed(16), l -> l.packedInOrder(4, 16, true), WeightFormat.INT4, reporter);
+  }
+
+  @Test
+  void compressedTensorsOf8BitsInGroupsWithZeroPointsAreTheirDecodedWeights(TestReporter reporter) {
+    check(compressed(32), l -> l.packed(8, 32, false), WeightFormat.INT8, reporter);
+  }
+
+  @Test
+  void compressedTensorsOf4BitsWithAScaleForEachRowAreTheirDecodedWeights(TestReporter reporter) {
+    check(compressed(-1), l -> l.packed(4, l.in(), true), WeightFormat.INT4, reporter);
+  }
+
+  @Test
+  void fp8ModelsWithOneScaleForAMatrixAreTheirDecodedWeights(TestReporter reporter) {
+    String config = "{\"quant_method\":\"compressed-tensors\",\"format\":\"float-quantized\"}";
+    check(config, PackedLinear::fp8Tensor, WeightFormat.FP8_E4M3, reporter);
+  }
+
+  @Test
+  void modelsOfFloat16AreTheirWeights(TestReporter reporter) {
+    check("", linear -> linear.dense(SafetensorsDtype.F16), WeightFormat.F16, reporter);
+  }
+
+  @Test
+  void modelsOfFloat32AreTheirWeights(TestReporter reporter) {
+    check("", linear -> linear.dense(SafetensorsDtype.F32), WeightFormat.F32, reporter);
+  }
+
   private static String compressed(int groupSize) {
     return "{\"quant_method\":\"compressed-tensors\",\"format\":\"pack-quantized\",\"ignore\":"
         + "[\"lm_head\"],\"config_groups\":{\"group_0\":{\"targets\":[\"Linear\"],\"weights\":"
@@ -159,8 +192,9 @@ public abstract class PackedContract extends ContractPromises {
         .filteredOn(weight -> packed.decoded().containsKey(weight.name()))
         .hasSameSizeAs(packed.decoded().keySet())
         .anyMatch(weight -> weight.format() == format)
-        .noneMatch(weight -> weight.format().isDense());
+        .noneMatch(weight -> weight.format().isDense() != format.isDense());
     checkBytes(checkpoint, catalog, loaded);
+    checkPlaced(packed.decoded(), loaded);
     checkWeights(packed.decoded(), loaded);
     checkWeights(packed.decoded(), Loaded.mapped(checkpoint, catalog));
     double worst = 0;
@@ -183,6 +217,23 @@ public abstract class PackedContract extends ContractPromises {
       WeightMatrix matrix = loaded.weights().read(weight);
       assertThat(matrix.bytes()).as(weight.name()).isLessThanOrEqualTo(catalog.bytes(weight));
       assertThat(matrix.format()).isEqualTo(weight.format());
+    }
+  }
+
+  /** Weights stay packed: what is loaded has the format's bits, and a backend adds next to none. */
+  private void checkPlaced(Map<String, float[]> decoded, Loaded loaded) {
+    try (Backend backend = provider().create(1)) {
+      for (WeightRef weight : loaded.program().weights()) {
+        if (decoded.containsKey(weight.name())) {
+          long elements = (long) weight.rows() * weight.cols();
+          long packed = elements * weight.format().bitsPerWeight() / Byte.SIZE;
+          WeightMatrix matrix = loaded.weights().read(weight);
+          assertThat(matrix.data().byteSize()).as(weight.name()).isEqualTo(packed);
+          backend.place(weight, matrix);
+          assertThat(backend.keepsSource(weight)).as(weight.name()).isTrue();
+          assertThat(backend.placedBytes(weight)).as(weight.name()).isLessThan(packed / 8);
+        }
+      }
     }
   }
 

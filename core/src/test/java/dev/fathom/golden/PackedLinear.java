@@ -163,7 +163,20 @@ final class PackedLinear {
 
   /** compressed-tensors, pack-quantized. */
   void packed(int bits, int groupSize, boolean symmetric) {
-    Grid grid = new Grid(bits, groupSize, symmetric, false);
+    packed(new Grid(bits, groupSize, symmetric, false), bits, symmetric);
+  }
+
+  /** The same with columns whose groups are permuted. */
+  void packedInOrder(int bits, int groupSize, boolean symmetric) {
+    Grid grid = new Grid(bits, groupSize, symmetric, true);
+    packed(grid, bits, symmetric);
+    ByteBuffer index = tensor("weight_g_idx", SafetensorsDtype.I32, in);
+    for (int c = 0; c < in; c++) {
+      index.putInt(grid.groupOf[c]);
+    }
+  }
+
+  private void packed(Grid grid, int bits, boolean symmetric) {
     int per = 32 / bits;
     int rowWords = (in + per - 1) / per;
     ByteBuffer words = tensor("weight_packed", SafetensorsDtype.I32, out, rowWords);
@@ -193,6 +206,30 @@ final class PackedLinear {
     for (int r = 0; r < out; r++) {
       for (int c = 0; c < in; c++) {
         bytes.put(r * in + c, (byte) (grid.code[r][c] - 128));
+      }
+    }
+  }
+
+  /** E4M3 with one float32 multiplier. */
+  void fp8Tensor() {
+    ByteBuffer bytes = tensor("weight", SafetensorsDtype.F8_E4M3, out, in);
+    float scale = largest(0, out, 0, in) / 448;
+    tensor("weight_scale", SafetensorsDtype.F32).putFloat(scale);
+    for (int r = 0; r < out; r++) {
+      e4m3(bytes, r, 0, in, scale);
+    }
+  }
+
+  /** Floats of another width. */
+  void dense(SafetensorsDtype dtype) {
+    ByteBuffer bytes = tensor("weight", dtype, out, in);
+    for (int i = 0; i < out * in; i++) {
+      short half = Float.floatToFloat16(weight[i]);
+      decoded[i] = dtype == SafetensorsDtype.F16 ? Float.float16ToFloat(half) : weight[i];
+      if (dtype == SafetensorsDtype.F16) {
+        bytes.putShort(half);
+      } else {
+        bytes.putFloat(weight[i]);
       }
     }
   }

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -46,6 +47,7 @@ class OutputParserTest {
 
     final String encoder;
     final PromptOptions options;
+    private volatile @Nullable PromptEncoder made;
 
     Family(String encoder, PromptOptions options) {
       this.encoder = encoder;
@@ -53,7 +55,12 @@ class OutputParserTest {
     }
 
     OutputParser newParser() {
-      return PromptEncoders.named(encoder, Tokenizers.of(encoder)).newParser(QUESTION, options);
+      PromptEncoder known = made;
+      if (known == null) {
+        known = PromptEncoders.named(encoder, Tokenizers.of(encoder));
+        made = known;
+      }
+      return known.newParser(QUESTION, options);
     }
   }
 
