@@ -38,7 +38,6 @@ abstract class StoredTensors {
 
   private int numCheckpoints;
 
-
   final Map<TensorSpec, byte[]> tensors = new LinkedHashMap<>();
   long shardBytes = 1 << 20;
 
