@@ -41,6 +41,11 @@ final class Checks {
     return whole ? Long.toString((long) value) : Double.toString(value);
   }
 
+  static String adapterName(String name) {
+    inRange("adapter.length", name.strip().length(), 1, 128);
+    return name;
+  }
+
   static InvalidRequestException fail(String name, String range, String value) {
     return new InvalidRequestException(
         ErrorCode.REQUEST_INVALID,

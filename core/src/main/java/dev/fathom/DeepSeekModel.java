@@ -1,9 +1,11 @@
 package dev.fathom;
 
+import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.backend.Backend;
 import dev.fathom.engine.Engine;
 import dev.fathom.engine.EngineHealth;
 import dev.fathom.engine.EngineRequest;
+import dev.fathom.engine.PeftAdapter;
 import dev.fathom.engine.RequestListener;
 import dev.fathom.engine.RequestOutcome;
 import dev.fathom.engine.TokenEvent;
@@ -17,6 +19,7 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
@@ -35,6 +38,8 @@ public final class DeepSeekModel implements AutoCloseable {
   private final ModelText text;
   private final RequestReader reader;
   private final Diagnostics diagnostics;
+  private final ModelAdapters adapters;
+  private final Embedder embedder;
   private final Deliveries deliveries = new Deliveries();
   private final Object closing = new Object();
 
@@ -44,13 +49,17 @@ public final class DeepSeekModel implements AutoCloseable {
       Arena weights,
       ModelText text,
       RequestReader reader,
-      Diagnostics diagnostics) {
+      Diagnostics diagnostics,
+      ModelAdapters adapters,
+      Embedder embedder) {
     this.engine = engine;
     this.backend = backend;
     this.weights = weights;
     this.text = text;
     this.reader = reader;
     this.diagnostics = diagnostics;
+    this.adapters = adapters;
+    this.embedder = embedder;
   }
 
   /**
@@ -171,6 +180,69 @@ public final class DeepSeekModel implements AutoCloseable {
     }
   }
 
+  /**
+   * Loads a LoRA adapter beside the base weights; requests name it with {@link
+   * GenerationRequest.Builder#adapter}. Adapters of several requests run in one batch.
+   *
+   * @param name in requests
+   * @param folder with adapter_config.json and adapter_model.safetensors, as PEFT writes them
+   * @throws InvalidRequestException if the name is in use, or the model was not loaded for so many
+   *     or so large adapters ({@link Builder#maxAdapters}, {@link Builder#adapterMemory})
+   * @throws dev.fathom.error.CheckpointException if a file is missing or broken
+   * @throws dev.fathom.error.ModelConfigException if the adapter is of a kind that is not
+   *     implemented, or does not fit the model
+   */
+  public void loadAdapter(String name, Path folder) {
+    adapters.load(name, folder);
+  }
+
+  void loadAdapter(String name, PeftAdapter adapter) {
+    adapters.load(name, adapter);
+  }
+
+  /**
+   * Unloads an adapter: new requests cannot name it; those that run end with it, and then its
+   * memory is free.
+   *
+   * @throws InvalidRequestException if it is not loaded
+   */
+  public void unloadAdapter(String name) {
+    engine.adapters().unload(name);
+  }
+
+  /** Returns the names of the loaded adapters, sorted. */
+  public List<String> adapters() {
+    return engine.adapters().names();
+  }
+
+  /**
+   * Turns texts into vectors: the hidden states after the final norm, pooled. Each text is the
+   * beginning-of-sentence token and the text; control tokens in it are text. Texts run together in
+   * steps, in turn with those of generations; a result depends on nothing but its text.
+   *
+   * @throws InvalidRequestException if a text is empty or longer than the context, or the adapter
+   *     is not loaded
+   * @throws dev.fathom.error.GenerationException if the model was closed or this thread interrupted
+   */
+  public Embeddings embed(List<String> texts, EmbeddingOptions options) {
+    return embedder.embed(texts, options);
+  }
+
+  /** Turns a text into a vector, with {@link EmbeddingOptions#defaults}. */
+  public float[] embed(String text) {
+    return embed(List.of(text), EmbeddingOptions.defaults()).vectors().getFirst();
+  }
+
+  /**
+   * Turns sequences of tokens into vectors, as {@link #embed(List, EmbeddingOptions)}; no token is
+   * added.
+   *
+   * @throws InvalidRequestException as there, and for a token out of the vocabulary
+   */
+  public Embeddings embedTokens(List<int[]> texts, EmbeddingOptions options) {
+    return embedder.embedTokens(texts, options);
+  }
+
   /** Returns the token ids of a prompt, as a generation would use them. */
   public int[] encode(Prompt prompt) {
     return reader.encode(prompt);
@@ -185,10 +257,20 @@ public final class DeepSeekModel implements AutoCloseable {
    * @param consumer takes them in the order of positions, on this thread
    */
   public void logits(int[] ids, int chunk, LogitsConsumer consumer) {
+    logits(ids, chunk, null, consumer);
+  }
+
+  /**
+   * Computes the logits of every position of a sequence, as {@link #logits(int[], int,
+   * LogitsConsumer)}.
+   *
+   * @param adapter name of a loaded adapter, or null
+   */
+  public void logits(int[] ids, int chunk, @Nullable String adapter, LogitsConsumer consumer) {
     Checks.inRange("ids.length", ids.length, 1, engine.options().contextTokens());
     Checks.inRange("chunk", chunk, 1, engine.options().maxRows());
     reader.checkIds("ids", ids);
-    engine.logits(ids, chunk, consumer::accept);
+    engine.logits(ids, chunk, adapter, consumer::accept);
   }
 
   /**
@@ -198,6 +280,15 @@ public final class DeepSeekModel implements AutoCloseable {
    * @param chunk as in {@link #logits}
    */
   public Perplexity perplexity(int[] ids, int chunk) {
+    return perplexity(ids, chunk, null);
+  }
+
+  /**
+   * Measures how well the model with an adapter predicts each token after the first.
+   *
+   * @param adapter name of a loaded adapter, or null
+   */
+  public Perplexity perplexity(int[] ids, int chunk, @Nullable String adapter) {
     Checks.inRange("ids.length", ids.length, 2, engine.options().contextTokens());
     int[] context = Arrays.copyOf(ids, ids.length - 1);
     reader.checkIds("ids", ids);
@@ -205,6 +296,7 @@ public final class DeepSeekModel implements AutoCloseable {
     logits(
         context,
         chunk,
+        adapter,
         (position, logits, offset, vocabSize) -> {
           double logSum = HostSampler.logSumExp(logits, offset, vocabSize);
           sum[0] += logSum - logits[offset + ids[position + 1]];
@@ -356,6 +448,26 @@ public final class DeepSeekModel implements AutoCloseable {
     /** See {@link LoadOptions#promptFormat(String)}. */
     public Builder promptFormat(@Nullable String name) {
       return options(options.promptFormat(name));
+    }
+
+    /** See {@link LoadOptions#architecture(CustomArchitecture)}. */
+    public Builder architecture(@Nullable CustomArchitecture family) {
+      return options(options.architecture(family));
+    }
+
+    /** See {@link LoadOptions#maxAdapters(int)}. */
+    public Builder maxAdapters(int count) {
+      return options(options.maxAdapters(count));
+    }
+
+    /** See {@link LoadOptions#adapterMemory(Bytes)}. */
+    public Builder adapterMemory(@Nullable Bytes memory) {
+      return options(options.adapterMemory(memory));
+    }
+
+    /** See {@link LoadOptions#adapter(String, Path)}. */
+    public Builder adapter(String name, Path folder) {
+      return options(options.adapter(name, folder));
     }
 
     /** Tells a listener how loading goes. */

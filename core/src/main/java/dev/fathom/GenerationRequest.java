@@ -177,6 +177,11 @@ public final class GenerationRequest {
     return options.logitsProcessors;
   }
 
+  /** Returns the name of the adapter, or null. */
+  public @Nullable String adapter() {
+    return options.adapter;
+  }
+
   /** Collects options. Not thread-safe; may be used again after {@link #build}. */
   public static final class Builder {
 
@@ -218,6 +223,7 @@ public final class GenerationRequest {
     private int noRepeatNgram;
     private @Nullable RepetitionGuard endOnRepetition;
     private List<LogitsProcessor> logitsProcessors = List.of();
+    private @Nullable String adapter;
 
     private Builder(Prompt prompt) {
       this.prompt = prompt;
@@ -251,6 +257,7 @@ public final class GenerationRequest {
       this.noRepeatNgram = from.noRepeatNgram;
       this.endOnRepetition = from.endOnRepetition;
       this.logitsProcessors = from.logitsProcessors;
+      this.adapter = from.adapter;
     }
 
     /** Ends each choice after so many tokens, at least 1. */
@@ -447,6 +454,15 @@ public final class GenerationRequest {
     /** Changes logits before tokens are drawn; see {@link LogitsProcessor}. */
     public Builder logitsProcessors(LogitsProcessor... processors) {
       logitsProcessors = List.of(processors);
+      return this;
+    }
+
+    /**
+     * Runs the request with a LoRA adapter that the model has loaded, or with none for null; which
+     * are loaded is checked when the request is made.
+     */
+    public Builder adapter(@Nullable String name) {
+      adapter = name == null ? null : Checks.adapterName(name);
       return this;
     }
 

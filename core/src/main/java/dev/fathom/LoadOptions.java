@@ -1,8 +1,13 @@
 package dev.fathom;
 
+import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.quant.WeightFormat;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +25,7 @@ public final class LoadOptions {
   private static final int MAX_BLOCK_TOKENS = 1 << 12;
   private static final int MAX_QUEUED = 1 << 20;
   private static final int MAX_THREADS = 4096;
+  private static final int MAX_ADAPTERS = 64;
   private static final List<WeightFormat> WEIGHT_FORMATS =
       List.of(WeightFormat.BF16, WeightFormat.FP8_E4M3, WeightFormat.INT8, WeightFormat.INT4);
   private static final LoadOptions DEFAULTS = new LoadOptions();
@@ -39,6 +45,10 @@ public final class LoadOptions {
   private boolean verifyChecksums;
   private boolean requireFastBackend;
   private @Nullable String promptFormat;
+  private @Nullable CustomArchitecture architecture;
+  private int maxAdapters;
+  private @Nullable Bytes adapterMemory;
+  private Map<String, Path> adapters = Map.of();
 
   private LoadOptions() {}
 
@@ -64,6 +74,10 @@ public final class LoadOptions {
     copy.verifyChecksums = verifyChecksums;
     copy.requireFastBackend = requireFastBackend;
     copy.promptFormat = promptFormat;
+    copy.architecture = architecture;
+    copy.maxAdapters = maxAdapters;
+    copy.adapterMemory = adapterMemory;
+    copy.adapters = adapters;
     return copy;
   }
 
@@ -197,6 +211,57 @@ public final class LoadOptions {
     return copy;
   }
 
+  /**
+   * Names a model family that is not part of this library; it reads checkpoints of its model_type,
+   * also where the library knows a family of that type. Null for none.
+   */
+  public LoadOptions architecture(@Nullable CustomArchitecture family) {
+    LoadOptions copy = copy();
+    copy.architecture = family;
+    return copy;
+  }
+
+  /**
+   * Sets how many LoRA adapters can be loaded at once, 0 to {@value #MAX_ADAPTERS}; those of {@link
+   * #adapter} count.
+   */
+  public LoadOptions maxAdapters(int count) {
+    LoadOptions copy = copy();
+    copy.maxAdapters = Checks.inRange("maxAdapters", count, 0, MAX_ADAPTERS);
+    return copy;
+  }
+
+  /**
+   * Sets the memory of all adapters together, which the memory plan counts; null plans what those
+   * of {@link #adapter} take, and for each further one rank 16 on every linear outside routed
+   * experts.
+   */
+  public LoadOptions adapterMemory(@Nullable Bytes memory) {
+    LoadOptions copy = copy();
+    copy.adapterMemory = memory;
+    return copy;
+  }
+
+  /**
+   * Loads a LoRA adapter together with the model.
+   *
+   * @param name in requests
+   * @param folder with adapter_config.json and adapter_model.safetensors, as PEFT writes them
+   * @throws dev.fathom.error.InvalidRequestException if the name is blank, too long or given twice,
+   *     or there are too many
+   */
+  public LoadOptions adapter(String name, Path folder) {
+    LoadOptions copy = copy();
+    Map<String, Path> all = new LinkedHashMap<>(adapters);
+    if (all.put(Checks.adapterName(name), folder) != null) {
+      throw Checks.invalid(
+          "Two adapters have one name", "must differ: adapter=" + name, "give each its own name");
+    }
+    Checks.inRange("adapters", all.size(), 0, MAX_ADAPTERS);
+    copy.adapters = Collections.unmodifiableMap(all);
+    return copy;
+  }
+
   /** Returns the backend's name or {@code auto}. */
   public String backend() {
     return backend;
@@ -270,5 +335,25 @@ public final class LoadOptions {
   /** Returns the name of the prompt format, or null. */
   public @Nullable String promptFormat() {
     return promptFormat;
+  }
+
+  /** Returns the model family that is not part of this library, or null. */
+  public @Nullable CustomArchitecture architecture() {
+    return architecture;
+  }
+
+  /** Returns how many adapters can be loaded at once, not counting what {@link #adapters} adds. */
+  public int maxAdapters() {
+    return maxAdapters;
+  }
+
+  /** Returns the memory of all adapters together, or null for what is planned. */
+  public @Nullable Bytes adapterMemory() {
+    return adapterMemory;
+  }
+
+  /** Returns the folders of the adapters that are loaded with the model, by name. */
+  public Map<String, Path> adapters() {
+    return adapters;
   }
 }

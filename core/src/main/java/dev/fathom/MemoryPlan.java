@@ -13,6 +13,7 @@ import java.util.Map;
  * @param weightFiles files that hold them
  * @param kvCacheBytes key-value cache
  * @param scratchBytes work buffers of a step, an upper bound
+ * @param adapterBytes room for adapters
  * @param loadingBytes more than the final total that loading needs for a while
  * @param contextTokens most tokens of a sequence
  * @param maxSequences sequences at once
@@ -24,6 +25,7 @@ public record MemoryPlan(
     int weightFiles,
     long kvCacheBytes,
     long scratchBytes,
+    long adapterBytes,
     long loadingBytes,
     int contextTokens,
     int maxSequences,
@@ -43,7 +45,7 @@ public record MemoryPlan(
 
   /** Returns the bytes of everything together. */
   public long totalBytes() {
-    return totalWeightBytes() + kvCacheBytes + scratchBytes + loadingBytes;
+    return totalWeightBytes() + kvCacheBytes + scratchBytes + adapterBytes + loadingBytes;
   }
 
   /** Returns whether the total is available. */
@@ -59,6 +61,9 @@ public record MemoryPlan(
     out.append(" + KV cache ").append(Bytes.of(kvCacheBytes));
     out.append(" (").append(contextTokens).append(" tokens x ").append(maxSequences);
     out.append(" seq) + work buffers ").append(Bytes.of(scratchBytes));
+    if (adapterBytes > 0) {
+      out.append(" + adapters ").append(Bytes.of(adapterBytes));
+    }
     if (loadingBytes > 0) {
       out.append(" + while loading ").append(Bytes.of(loadingBytes));
     }

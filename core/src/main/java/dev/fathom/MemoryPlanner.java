@@ -27,6 +27,7 @@ final class MemoryPlanner {
   private final Backend backend;
   private final MachineMemory machine;
   private final Weights weights;
+  private long adapterBytes;
 
   /**
    * What weights need, whatever the options.
@@ -59,6 +60,12 @@ final class MemoryPlanner {
 
   /** Returns the plan of these options, with remedies where it does not fit. */
   MemoryPlan plan(LoadOptions options) {
+    return plan(options, AdapterPlan.of(model.program(), options));
+  }
+
+  /** As {@link #plan(LoadOptions)}, where the adapters were looked at before. */
+  MemoryPlan plan(LoadOptions options, AdapterPlan adapters) {
+    adapterBytes = adapters.limits().bytes();
     MemoryPlan plan = compute(options, List.of());
     return plan.fits() ? plan : compute(options, remedies(options, plan));
   }
@@ -74,7 +81,8 @@ final class MemoryPlanner {
         weights.numFiles(),
         kv,
         scratch,
-        Math.max(0, weights.largestSource() - kv - scratch),
+        adapterBytes,
+        Math.max(0, weights.largestSource() - kv - scratch - adapterBytes),
         capacities.contextTokens(),
         capacities.maxSequences(),
         available(options.memoryBudget()),

@@ -15,6 +15,7 @@ import dev.fathom.engine.Engine;
 import dev.fathom.engine.EngineLimits;
 import dev.fathom.engine.EngineOptions;
 import dev.fathom.engine.MachineMemory;
+import dev.fathom.error.BackendException;
 import dev.fathom.error.CheckpointException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.InsufficientMemoryException;
@@ -50,7 +51,7 @@ final class ModelLoader {
   }
 
   static MemoryPlan plan(Path path, LoadOptions options) {
-    OpenedModel model = OpenedModel.open(path, options.weights());
+    OpenedModel model = OpenedModel.open(path, options);
     BackendSelection selection =
         BackendSelection.choose(options.backend(), options.requireFastBackend(), model.program());
     try (Backend backend = selection.provider().create(options.threads())) {
@@ -77,7 +78,7 @@ final class ModelLoader {
 
   private DeepSeekModel open() {
     reporter.phase(LoadPhase.OPEN);
-    OpenedModel model = OpenedModel.open(path, options.weights());
+    OpenedModel model = OpenedModel.open(path, options);
     GenerationDefaults defaults = model.checkpoint().generationDefaults();
     ModelText text = ModelText.of(model.checkpoint(), defaults, options);
     BackendSelection selection =
@@ -98,7 +99,9 @@ final class ModelLoader {
       BackendSelection selection,
       Backend backend) {
     EngineOptions capacities = model.capacities(options, backend);
-    MemoryPlan plan = new MemoryPlanner(model, backend, MachineMemory.now()).plan(options);
+    AdapterPlan adapters = AdapterPlan.of(model.program(), options);
+    MemoryPlan plan =
+        new MemoryPlanner(model, backend, MachineMemory.now()).plan(options, adapters);
     if (!plan.fits()) {
       throw insufficient(plan);
     }
@@ -112,9 +115,15 @@ final class ModelLoader {
       RequestReader reader =
           new RequestReader(text, defaults, capacities.contextTokens(), capacities.vocabSize());
       Executable executable = backend.compile(List.of(model.program()), weights, compile);
-      Engine engine = new Engine(capacities, limits(), executable, text.tokenizer());
+      requireSlots(executable, adapters, backend);
+      EngineLimits limits = limits().adapters(adapters.limits());
+      Engine engine = new Engine(capacities, limits, executable, text.tokenizer());
+      Embedder embedder = new Embedder(engine, reader, model.hiddenOutput());
+      ModelAdapters loaded = new ModelAdapters(engine.adapters(), adapters.linears());
       log.info("model loaded: {}", logLine(diagnostics));
-      return ready(new DeepSeekModel(engine, backend, arena, text, reader, diagnostics));
+      return ready(
+          new DeepSeekModel(engine, backend, arena, text, reader, diagnostics, loaded, embedder),
+          adapters);
     } catch (RuntimeException | Error e) {
       if (arena.scope().isAlive()) {
         arena.close();
@@ -127,8 +136,21 @@ final class ModelLoader {
     return EngineLimits.DEFAULT.maxQueuedTokens(options.maxQueuedTokens());
   }
 
-  private DeepSeekModel ready(DeepSeekModel model) {
+  private static void requireSlots(Executable executable, AdapterPlan adapters, Backend backend) {
+    int wanted = adapters.limits().slots();
+    if (wanted > executable.numAdapterSlots()) {
+      executable.close();
+      throw new BackendException(
+          ErrorCode.BACKEND_UNSUPPORTED,
+          "The backend " + backend.name() + " does not hold so many adapters",
+          "must be <= " + executable.numAdapterSlots() + ": maxAdapters=" + wanted,
+          "set maxAdapters to at most " + executable.numAdapterSlots());
+    }
+  }
+
+  private DeepSeekModel ready(DeepSeekModel model, AdapterPlan adapters) {
     try {
+      adapters.named().forEach(model::loadAdapter);
       reporter.phase(LoadPhase.READY);
       return model;
     } catch (RuntimeException | Error e) {

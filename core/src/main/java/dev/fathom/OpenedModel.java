@@ -2,6 +2,7 @@ package dev.fathom;
 
 import dev.fathom.arch.Architecture;
 import dev.fathom.arch.Architectures;
+import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.backend.Backend;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.LatentForm;
@@ -14,11 +15,12 @@ import dev.fathom.error.ErrorCode;
 import dev.fathom.kvcache.GroupPool;
 import dev.fathom.kvcache.KvGroup;
 import dev.fathom.kvcache.KvGroups;
+import dev.fathom.program.Op;
 import dev.fathom.program.Program;
-import dev.fathom.quant.WeightFormat;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -43,16 +45,41 @@ record OpenedModel(
 
   private static final int[] BLOCK_TOKENS = {32, 64, 16, 128, 1};
 
-  static OpenedModel open(Path path, @Nullable WeightFormat weights) {
+  static OpenedModel open(Path path, LoadOptions options) {
     Checkpoint checkpoint = Checkpoint.open(path);
-    Architecture architecture = Architectures.forConfig(checkpoint.config());
-    CheckpointWeights catalog = new CheckpointWeights(checkpoint, weights);
+    Architecture architecture = architecture(checkpoint, options.architecture());
+    CheckpointWeights catalog = new CheckpointWeights(checkpoint, options.weights());
     return new OpenedModel(
         checkpoint,
         architecture,
         catalog,
         architecture.program(checkpoint.config(), catalog),
         architecture.maxContextTokens(checkpoint.config()));
+  }
+
+  private static Architecture architecture(
+      Checkpoint checkpoint, @Nullable CustomArchitecture custom) {
+    boolean isCustom = custom != null && custom.modelType().equals(checkpoint.config().modelType());
+    return custom != null && isCustom ? custom : Architectures.forConfig(checkpoint.config());
+  }
+
+  /** Returns the name of the output that is the input of the head, or null. */
+  @Nullable String hiddenOutput() {
+    return program.ops().stream()
+        .filter(op -> op instanceof Op.Logits)
+        .flatMap(op -> op.operands().stream())
+        .flatMap(head ->
+            program.outputs().entrySet().stream()
+                .filter(output -> output.getValue().equals(head))
+                .map(Map.Entry::getKey))
+        .findFirst()
+        .orElse(null);
+  }
+
+  /** Returns the outputs that steps keep: logits, and hidden states where they have a name. */
+  Set<String> outputs() {
+    String hidden = hiddenOutput();
+    return hidden == null ? Set.of(Program.LOGITS) : Set.of(Program.LOGITS, hidden);
   }
 
   /** Returns the capacities that options ask for, with defaults filled in. */
@@ -134,6 +161,6 @@ record OpenedModel(
         Math.ceilDiv(capacities.contextTokens(), blockTokens),
         options.kvCache(),
         LatentForm.AUTO,
-        Set.of(Program.LOGITS));
+        outputs());
   }
 }

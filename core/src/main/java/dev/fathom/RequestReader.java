@@ -55,7 +55,7 @@ final class RequestReader {
         request.stop(),
         parser,
         startsReasoning,
-        null,
+        request.adapter(),
         steering.controls(request, startsReasoning));
   }
 

@@ -6,7 +6,15 @@ import java.util.List;
 
 /** A model family: turns a configuration and a catalog of weights into a program. Stateless. */
 public sealed interface Architecture
-    permits DeepSeekMoe, DeepSeekV2, DeepSeekV3, DeepSeekV32, DeepSeekV4, Llama, Qwen2, Qwen3 {
+    permits CustomArchitecture,
+        DeepSeekMoe,
+        DeepSeekV2,
+        DeepSeekV3,
+        DeepSeekV32,
+        DeepSeekV4,
+        Llama,
+        Qwen2,
+        Qwen3 {
 
   /** Returns the model_type of config.json that this family reads. */
   String modelType();

@@ -9,32 +9,36 @@ import java.util.List;
 /**
  * Looks the weights of an architecture up and checks that the checkpoint stores what the
  * configuration says.
+ *
+ * <p>Names are those of the checkpoint, {@code X.weight}, whatever the tensors that a matrix is
+ * packed in. A missing tensor and one of another shape are {@link ModelConfigException}s.
  */
-final class Weights {
+public final class Weights {
 
   private final TensorCatalog catalog;
 
-  Weights(TensorCatalog catalog) {
+  /** Looks weights up in a catalog. */
+  public Weights(TensorCatalog catalog) {
     this.catalog = catalog;
   }
 
   /** Returns a matrix [out, in] of a linear layer. */
-  WeightRef linear(String name, int out, int in) {
+  public WeightRef linear(String name, int out, int in) {
     return find(name, List.of(out, in), WeightRole.LINEAR);
   }
 
   /** Returns a matrix [out, in] that quantizers leave alone. */
-  WeightRef dense(String name, int out, int in) {
+  public WeightRef dense(String name, int out, int in) {
     return find(name, List.of(out, in), WeightRole.DENSE);
   }
 
   /** Returns whether the checkpoint stores a tensor of this name. */
-  boolean has(String name) {
+  public boolean has(String name) {
     return catalog.find(name, List.of(), WeightRole.DENSE) != null;
   }
 
   /** Returns a vector [len]. */
-  WeightRef vector(String name, int len) {
+  public WeightRef vector(String name, int len) {
     return find(name, List.of(len), WeightRole.VECTOR);
   }
 

@@ -177,7 +177,7 @@ final class AdapterTable {
     return entry.uses == 0 ? entry : null;
   }
 
-  /** Frees the slot of an adapter that was cleared or never set. */
+  /** Frees the slot of an adapter that is being cleared or was never set. */
   synchronized void giveBack(Entry entry) {
     byName.remove(entry.name, entry);
     taken[entry.slot] = false;

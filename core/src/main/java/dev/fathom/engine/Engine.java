@@ -1,13 +1,16 @@
 package dev.fathom.engine;
 
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.StepBatch;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.GenerationException;
 import dev.fathom.kvcache.GroupPool;
 import dev.fathom.text.Tokenizer;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs requests on one thread, {@code fathom-engine-N}: takes them from an inbox, lets the {@link
@@ -150,17 +153,26 @@ public final class Engine implements AutoCloseable {
     };
   }
 
+  /** As {@link #logits(int[], int, String, LogitsReceiver)}, without an adapter. */
+  public void logits(int[] ids, int chunk, LogitsReceiver receiver) {
+    logits(ids, chunk, null, receiver);
+  }
+
   /**
    * Computes the logits of every position of a sequence, through the same executable and paged
    * cache as a generation, and hands them out on the calling thread.
    *
    * @param ids 1 to contextTokens tokens
    * @param chunk positions of a step, 1 to maxRows
+   * @param adapterName a loaded adapter, or null
    * @throws GenerationException if the engine was closed or the thread interrupted
+   * @throws dev.fathom.error.InvalidRequestException if the adapter is not loaded
    */
-  public void logits(int[] ids, int chunk, LogitsReceiver receiver) {
+  public void logits(int[] ids, int chunk, @Nullable String adapterName, LogitsReceiver receiver) {
+    AdapterTable.Entry adapter = adapters.acquire(adapterName);
+    int slot = adapter == null ? StepBatch.NO_ADAPTER : adapter.slot;
     ProbeStep probe =
-        new ProbeStep(ids, Math.min(chunk, options.chunkTokens()), options.vocabSize());
+        new ProbeStep(ids, Math.min(chunk, options.chunkTokens()), options.vocabSize(), slot);
     try {
       while (!probe.isDone()) {
         probe.rearm();
@@ -172,6 +184,34 @@ public final class Engine implements AutoCloseable {
       }
     } finally {
       inbox.postLate(loop.departure(probe));
+      inbox.postLate(() -> adapters.release(adapter));
+    }
+  }
+
+  /**
+   * Takes texts through the model and pools their hidden states; waits for all.
+   *
+   * @param texts 1 to contextTokens tokens each; not copied
+   * @param output name of the hidden states among the outputs that were compiled
+   * @param mean whether all positions are averaged, or the last one is taken
+   * @param adapterName a loaded adapter, or null
+   * @return a vector for each text
+   * @throws GenerationException if the engine was closed or the thread interrupted
+   * @throws dev.fathom.error.InvalidRequestException if the adapter is not loaded
+   */
+  public float[][] hidden(
+      List<int[]> texts, String output, boolean mean, @Nullable String adapterName) {
+    AdapterTable.Entry adapter = adapters.acquire(adapterName);
+    int slot = adapter == null ? StepBatch.NO_ADAPTER : adapter.slot;
+    HiddenProbe probe = new HiddenProbe(texts, output, mean, slot, options);
+    try {
+      if (!texts.isEmpty()) {
+        inbox.post(loop.arrival(probe));
+      }
+      return probe.await();
+    } finally {
+      inbox.postLate(loop.departure(probe));
+      inbox.postLate(() -> adapters.release(adapter));
     }
   }
 

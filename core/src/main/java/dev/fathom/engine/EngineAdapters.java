@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -43,24 +44,27 @@ public final class EngineAdapters {
   }
 
   /**
-   * Loads an adapter between two steps and waits for it.
+   * Reads an adapter, sets it between two steps and waits for that.
    *
    * @param name in requests
+   * @param bytes of the adapter in memory; room is taken before it is read
+   * @param reading reads it, on this thread
    * @throws dev.fathom.error.InvalidRequestException if the name is in use or a limit is reached
    * @throws GenerationException if the engine was closed or this thread interrupted
    * @throws IllegalArgumentException if a delta belongs to no linear of the program
    */
-  public void load(String name, Adapter adapter) {
-    AdapterTable.Entry entry = table.reserve(name, adapter.bytes());
+  public void load(String name, long bytes, Supplier<Adapter> reading) {
+    AdapterTable.Entry entry = table.reserve(name, bytes);
     CompletableFuture<Void> done = new CompletableFuture<>();
     try {
+      Adapter adapter = reading.get();
       post.accept(() -> set(entry, adapter, done));
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       table.giveBack(entry);
       throw e;
     }
     await(done);
-    log.info("adapter loaded: name={} slot={} bytes={}", name, entry.slot, adapter.bytes());
+    log.info("adapter loaded: name={} slot={} bytes={}", name, entry.slot, bytes);
   }
 
   private void set(AdapterTable.Entry entry, Adapter adapter, CompletableFuture<Void> done) {
@@ -124,10 +128,9 @@ public final class EngineAdapters {
     }
   }
 
+  /** Whoever takes the slot next sets it by a command that comes after this one. */
   private void clear(AdapterTable.Entry entry) {
-    postAnyway.accept(() -> {
-      executable.setAdapter(entry.slot, null);
-      table.giveBack(entry);
-    });
+    postAnyway.accept(() -> executable.setAdapter(entry.slot, null));
+    table.giveBack(entry);
   }
 }

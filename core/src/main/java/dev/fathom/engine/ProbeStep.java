@@ -1,7 +1,6 @@
 package dev.fathom.engine;
 
 import dev.fathom.backend.Executable;
-import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
@@ -10,6 +9,7 @@ import dev.fathom.error.ErrorCode;
 import dev.fathom.error.GenerationException;
 import dev.fathom.kvcache.SequenceBlocks;
 import dev.fathom.program.Program;
+import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 
@@ -18,11 +18,12 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The engine's thread runs a chunk, then the waiting thread reads it; they take turns.
  */
-final class ProbeStep {
+final class ProbeStep implements Probe {
 
   private final int[] ids;
   private final int chunk;
   private final int vocabSize;
+  private final int adapterSlot;
   private final float[] logits;
   private CountDownLatch ready = new CountDownLatch(1);
   private @Nullable RuntimeException failure;
@@ -30,34 +31,26 @@ final class ProbeStep {
   private int numDone;
   private int numRows;
 
-  ProbeStep(int[] ids, int chunk, int vocabSize) {
+  ProbeStep(int[] ids, int chunk, int vocabSize, int adapterSlot) {
     this.ids = ids.clone();
     this.chunk = chunk;
     this.vocabSize = vocabSize;
+    this.adapterSlot = adapterSlot;
     this.logits = new float[Math.multiplyExact(Math.min(chunk, ids.length), vocabSize)];
   }
 
-  int length() {
-    return ids.length;
+  @Override
+  public boolean pin(Scheduler scheduler) {
+    if (blocks == null) {
+      blocks = scheduler.pin(ids.length);
+    }
+    return blocks != null
+        && scheduler.extendPinned(blocks, numDone, Math.min(ids.length, numDone + chunk));
   }
 
-  /** Returns the blocks, or null before {@link #pin}. */
-  @Nullable SequenceBlocks blocks() {
-    return blocks;
-  }
-
-  void pin(SequenceBlocks pinned) {
-    blocks = pinned;
-  }
-
-  /** Returns the positions before the next chunk. */
-  int numDone() {
-    return numDone;
-  }
-
-  /** Returns the positions up to the end of the next chunk. */
-  int nextEnd() {
-    return Math.min(ids.length, numDone + chunk);
+  @Override
+  public void unpin(Scheduler scheduler) {
+    scheduler.unpin(blocks);
   }
 
   boolean isDone() {
@@ -96,12 +89,14 @@ final class ProbeStep {
     return numDone - numRows;
   }
 
-  /** Computes the next chunk, on the engine's thread. */
-  void run(SequenceBlocks held, Executable executable, StepBatch batch, SamplingRows rows) {
+  /** Computes the next chunk; the waiting thread asks for another. */
+  @Override
+  public boolean run(Executable executable, StepBatch batch, SamplingRows rows) {
+    SequenceBlocks held = Objects.requireNonNull(blocks);
     batch.clear();
     rows.clear();
     int n = Math.min(chunk, ids.length - numDone);
-    batch.addSequence(StepBatch.NO_ADAPTER, n);
+    batch.addSequence(adapterSlot, n);
     for (int g = 0; g < held.numGroups(); g++) {
       batch.addTable(g, held.table(g));
     }
@@ -109,22 +104,23 @@ final class ProbeStep {
       batch.addToken(ids[numDone + i], numDone + i);
       rows.addGreedy();
     }
-    StepHandle handle = executable.submit(batch, rows, ProbeStep::ignore);
+    StepHandle handle = executable.submit(batch, rows, Probe::ignore);
     handle.await();
     StepOutput output = handle.output(Program.LOGITS);
     System.arraycopy(output.data(), 0, logits, 0, n * vocabSize);
     numRows = n;
     numDone += n;
+    return false;
+  }
+
+  /** Hands the chunk out; the blocks stay until the waiting thread has read the last one. */
+  @Override
+  public void end(Scheduler scheduler, Runnable freed) {
     ready.countDown();
   }
 
-  private static void ignore(
-      SamplingRows rows, int row, float[] logits, int offset, int vocabSize, SampledRows out) {
-    out.set(row, 0, 0);
-  }
-
-  /** Ends the wait with a failure. */
-  void fail(RuntimeException cause) {
+  @Override
+  public void fail(RuntimeException cause) {
     failure = cause;
     ready.countDown();
   }

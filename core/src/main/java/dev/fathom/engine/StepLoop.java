@@ -7,7 +7,6 @@ import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
-import dev.fathom.kvcache.SequenceBlocks;
 import dev.fathom.sampling.HostSampler;
 import java.security.SecureRandom;
 import java.util.ArrayList;
@@ -38,9 +37,11 @@ final class StepLoop implements Runnable {
   private final StepBatch batch;
   private final SamplingRows rows;
   private final HostSampler sampler = new HostSampler();
-  private final List<ProbeStep> probes = new ArrayList<>();
+  private final List<Probe> probes = new ArrayList<>();
   private final CountDownLatch stopped = new CountDownLatch(1);
   private boolean blocked;
+  private boolean probesTurn;
+  private boolean probeWaits;
   private volatile boolean aborts;
   private volatile boolean drains;
   private volatile boolean isWaiting = true;
@@ -74,14 +75,14 @@ final class StepLoop implements Runnable {
     return () -> requests.admit(request);
   }
 
-  Runnable arrival(ProbeStep probe) {
+  Runnable arrival(Probe probe) {
     return () -> probes.add(probe);
   }
 
-  Runnable departure(ProbeStep probe) {
+  Runnable departure(Probe probe) {
     return () -> {
       probes.remove(probe);
-      scheduler.unpin(probe.blocks());
+      probe.unpin(scheduler);
     };
   }
 
@@ -157,7 +158,9 @@ final class StepLoop implements Runnable {
     }
     requests.lookAround(System.nanoTime());
     if (!aborts) {
-      blocked = !runProbe() && !runStep();
+      boolean ran = probesTurn ? runProbe() || runStep() : runStep() || runProbe();
+      probesTurn = !probesTurn;
+      blocked = !ran;
     }
     requests.noteUsedBlocks();
   }
@@ -178,7 +181,8 @@ final class StepLoop implements Runnable {
 
   /** Runs the next step; returns whether there was one. */
   private boolean runStep() {
-    scheduler.plan(plan, probes.isEmpty() || scheduler.numRunning() == 0);
+    // Requests in the queue let a probe pass that waits for blocks: it came before them.
+    scheduler.plan(plan, !probeWaits || scheduler.numRunning() == 0);
     telemetry.scheduled(scheduler);
     if (plan.size() == 0) {
       return false;
@@ -225,27 +229,20 @@ final class StepLoop implements Runnable {
     }
   }
 
-  /** Runs one waiting chunk of logits; returns whether it did. */
+  /** Runs a step of the probe in front; returns whether there was one that can run. */
   private boolean runProbe() {
-    if (probes.isEmpty()) {
+    probeWaits = !probes.isEmpty() && !probes.getFirst().pin(scheduler);
+    if (probes.isEmpty() || probeWaits) {
       return false;
     }
-    ProbeStep probe = probes.getFirst();
-    SequenceBlocks blocks = probe.blocks();
-    if (blocks == null) {
-      blocks = scheduler.pin(probe.length());
-      if (blocks == null) {
-        return false;
-      }
-      probe.pin(blocks);
-    }
-    if (!scheduler.extendPinned(blocks, probe.numDone(), probe.nextEnd())) {
-      return false;
-    }
-    probes.removeFirst();
+    Probe probe = probes.removeFirst();
     long begin = System.nanoTime();
     try {
-      probe.run(blocks, executable, batch, rows);
+      if (probe.run(executable, batch, rows)) {
+        probes.add(probe);
+      } else {
+        probe.end(scheduler, requests::noteUsedBlocks);
+      }
       noteProgress(begin);
     } catch (RuntimeException | Error e) {
       probe.fail(RequestTable.asFailure(e));

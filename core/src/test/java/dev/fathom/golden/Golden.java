@@ -51,6 +51,18 @@ record Golden(
   /** The model that transformers wrote itself. */
   static final String TRANSFORMERS = "transformers_deepseek_v3";
 
+  /** Goldens of ../shared/fixtures/transformers with their model_type, which a clone lacks. */
+  static final Map<String, String> SHARED =
+      Map.of(
+          "deepseek_v2", "deepseek_v2",
+          "deepseek_v2_lite", "deepseek_v2",
+          "deepseek_v3", "deepseek_v3",
+          "deepseek_v32", "deepseek_v32",
+          "deepseek_v4", "deepseek_v4",
+          "llama", "llama",
+          "qwen2", "qwen2",
+          "qwen3", "qwen3");
+
   static Golden of(String name) {
     String folder = "goldens/" + name;
     TestModel model = TestModel.ofResource(folder);

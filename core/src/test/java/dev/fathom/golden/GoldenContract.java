@@ -69,6 +69,11 @@ public abstract class GoldenContract extends ContractPromises {
     }
   }
 
+  /** Returns whether these tests hold the backend to a golden, or skip it. */
+  final boolean verifies(Golden golden) {
+    return golden.model().program().ops().stream().allMatch(op -> supports(op.getClass()));
+  }
+
   @TestFactory
   Stream<DynamicTest> logitsAreThoseOfTransformersInEveryFormOfAttention(TestReporter reporter) {
     return forEachGolden(golden -> {

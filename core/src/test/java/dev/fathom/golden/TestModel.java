@@ -15,6 +15,7 @@ import dev.fathom.quant.WeightMatrix;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -34,19 +35,39 @@ public final class TestModel implements WeightSource {
   private final Program program;
   private final List<Program> drafts;
 
+  private final byte[] config;
+  private final List<byte[]> files;
+  private final Map<String, String> aliases;
+  private final Map<String, float[]> replaced;
+
   private TestModel(byte[] config, List<byte[]> files) {
     this(config, files, Map.of());
   }
 
   /** Aliases give stored tensors further names. */
   private TestModel(byte[] config, List<byte[]> files, Map<String, String> aliases) {
+    this(config, files, aliases, Map.of());
+  }
+
+  private TestModel(
+      byte[] config,
+      List<byte[]> files,
+      Map<String, String> aliases,
+      Map<String, float[]> replaced) {
+    this.config = config;
+    this.files = files;
+    this.aliases = aliases;
+    this.replaced = replaced;
     files.forEach(tensors::add);
     aliases.forEach((alias, name) -> tensors.alias(alias, name));
     ModelConfig parsed = ModelConfig.parse(config, "config.json");
     TensorCatalog catalog =
         (name, expected, role) -> {
           TestTensors.Tensor tensor = tensors.find(name);
-          return tensor == null ? null : stored(tensor);
+          TensorCatalog.Stored stored = tensor == null ? null : stored(tensor);
+          return stored == null || !replaced.containsKey(name)
+              ? stored
+              : new TensorCatalog.Stored(stored.shape(), WeightFormat.F32);
         };
     Architecture architecture = Architectures.forConfig(parsed);
     this.program = architecture.program(parsed, catalog, Compatibility.TRANSFORMERS);
@@ -87,6 +108,11 @@ public final class TestModel implements WeightSource {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
+  }
+
+  /** Returns this model with other values of some weights, as float32. */
+  TestModel with(Map<String, float[]> values) {
+    return new TestModel(config, files, aliases, Map.copyOf(values));
   }
 
   /** Looks for a path in this folder and all above it. */
@@ -159,6 +185,12 @@ public final class TestModel implements WeightSource {
 
   @Override
   public WeightMatrix read(WeightRef weight) {
+    float[] values = replaced.get(weight.name());
+    if (values != null) {
+      MemorySegment data = Arena.ofAuto().allocate(4L * values.length, 4);
+      data.copyFrom(MemorySegment.ofArray(values));
+      return WeightMatrix.dense(WeightFormat.F32, weight.rows(), weight.cols(), data);
+    }
     TestTensors.Tensor tensor = tensors.get(weight.name());
     int rows = weight.rows();
     int cols = weight.cols();

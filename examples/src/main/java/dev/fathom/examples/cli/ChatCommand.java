@@ -55,7 +55,7 @@ final class ChatCommand implements Command {
     }
     try (LineSource lines = LineSource.of(terminal);
         DeepSeekModel loaded = model.load(terminal)) {
-      ChatSession session = new ChatSession(loaded, chat);
+      ChatSession session = new ChatSession(loaded, chat, model.adapterName());
       return new Repl(terminal, lines, session, output.json).run();
     }
   }
@@ -66,7 +66,7 @@ final class ChatCommand implements Command {
           "There is nothing to answer", "the prompt is empty", "give a question in quotes");
     }
     try (DeepSeekModel loaded = model.load(terminal)) {
-      ChatSession session = new ChatSession(loaded, chat);
+      ChatSession session = new ChatSession(loaded, chat, model.adapterName());
       if (output.json) {
         Generation answer = session.ask(question, null);
         terminal.out().println(JsonWriter.python(AnswerReport.json(answer)));

@@ -20,12 +20,19 @@ final class ChatSession {
 
   private final DeepSeekModel model;
   private final ChatOptions options;
+  private final @Nullable String adapter;
   private final List<ChatMessage> messages = new ArrayList<>();
   private volatile @Nullable TokenStream running;
 
-  ChatSession(DeepSeekModel model, ChatOptions options) {
+  /**
+   * Starts a conversation.
+   *
+   * @param adapter name of a loaded adapter, or null
+   */
+  ChatSession(DeepSeekModel model, ChatOptions options, @Nullable String adapter) {
     this.model = model;
     this.options = options;
+    this.adapter = adapter;
     reset();
   }
 
@@ -46,12 +53,16 @@ final class ChatSession {
   Generation ask(String question, @Nullable AnswerPrinter printer) {
     List<ChatMessage> asked = new ArrayList<>(messages);
     asked.add(ChatMessage.user(question));
-    Generation answer = answer(options.request(Prompt.chat(asked)), printer);
+    Generation answer = answer(request(asked), printer);
     if (!answer.text().isEmpty() || !answer.toolCalls().isEmpty()) {
       messages.add(asked.getLast());
       messages.add(new AssistantMessage(answer.text(), answer.reasoning(), answer.toolCalls()));
     }
     return answer;
+  }
+
+  private GenerationRequest request(List<ChatMessage> asked) {
+    return options.request(Prompt.chat(asked)).toBuilder().adapter(adapter).build();
   }
 
   private Generation answer(GenerationRequest request, @Nullable AnswerPrinter printer) {

@@ -137,6 +137,7 @@ public final class CommandLineApp {
       case "tokenize" -> new TokenizeCommand(terminal);
       case "inspect" -> new InspectCommand(terminal);
       case "eval" -> new EvalCommand(terminal);
+      case "embed" -> new EmbedCommand(terminal);
       case "logits" -> new LogitsCommand(terminal);
       case "synth" -> new SynthCommand(terminal);
       default -> null;

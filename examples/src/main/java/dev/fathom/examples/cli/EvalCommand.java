@@ -72,7 +72,7 @@ final class EvalCommand implements Command {
     List<String> wanted = tasks == null ? all.names() : tasks;
     EvalSet set = all.only(wanted, limit == null ? Integer.MAX_VALUE : limit);
     try (DeepSeekModel loaded = model.load(terminal)) {
-      List<Score> scores = run(set, new Scorer(loaded));
+      List<Score> scores = run(set, new Scorer(loaded, model.adapterName()));
       if (output.json) {
         terminal.out().println(JsonWriter.python(json(loaded, scores)));
       } else {

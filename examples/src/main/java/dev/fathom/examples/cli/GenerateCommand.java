@@ -51,7 +51,8 @@ final class GenerateCommand implements Command {
   public ExitCode run() {
     String start = text == null ? InputText.read(terminal) : text;
     Prompt prompt = suffix == null ? Prompt.text(start) : Prompt.fillInTheMiddle(start, suffix);
-    GenerationRequest request = sampling.request(prompt);
+    GenerationRequest request =
+        sampling.request(prompt).toBuilder().adapter(model.adapterName()).build();
     try (DeepSeekModel loaded = model.load(terminal);
         TokenStream stream = loaded.stream(request)) {
       if (output.json) {

@@ -71,7 +71,7 @@ final class LogitsCommand implements Command {
     try (DeepSeekModel loaded = model.load(terminal)) {
       LastRow last = new LastRow(tokens.length, TOP);
       if (out == null) {
-        loaded.logits(tokens, loaded.diagnostics().maxLogitsChunk(), last);
+        loaded.logits(tokens, loaded.diagnostics().maxLogitsChunk(), model.adapterName(), last);
       } else {
         write(out, loaded, tokens, last);
       }
@@ -107,7 +107,7 @@ final class LogitsCommand implements Command {
     }
   }
 
-  private static void write(Path file, DeepSeekModel loaded, int[] tokens, LastRow last) {
+  private void write(Path file, DeepSeekModel loaded, int[] tokens, LastRow last) {
     int[] width = new int[1];
     loaded.logits(new int[] {tokens[0]}, 1, (position, row, offset, vocab) -> width[0] = vocab);
     TensorSpec spec = TensorSpec.of("logits", SafetensorsDtype.F32, tokens.length, width[0]);
@@ -123,6 +123,7 @@ final class LogitsCommand implements Command {
           loaded.logits(
               tokens,
               loaded.diagnostics().maxLogitsChunk(),
+              model.adapterName(),
               (position, row, offset, vocab) -> {
                 floats.put(0, row, offset, vocab);
                 sink.write(segment);

@@ -83,6 +83,33 @@ final class ModelOptions {
       description = "Prompt format where the checkpoint's own is not recognised: deepseek-v3, ...")
   @Nullable String promptFormat;
 
+  @Option(
+      names = "--adapter",
+      paramLabel = "[NAME=]PATH",
+      description = "Folder of a LoRA adapter (PEFT) that the command runs with.")
+  @Nullable String adapter;
+
+  /** Returns the name of the adapter, or null. */
+  @Nullable String adapterName() {
+    if (adapter == null) {
+      return null;
+    }
+    int equals = adapter.indexOf('=');
+    return equals > 0 ? adapter.substring(0, equals) : "adapter";
+  }
+
+  private static Path adapterPath(String given) {
+    try {
+      return Path.of(given.substring(given.indexOf('=') + 1));
+    } catch (InvalidPathException e) {
+      throw Failure.usage(
+          "The adapter was not found",
+          "this is not a path: --adapter=" + given,
+          "give the folder of an adapter",
+          e);
+    }
+  }
+
   /** Returns the folder of the checkpoint. */
   Path path() {
     if (model == null) {
@@ -123,6 +150,10 @@ final class ModelOptions {
     }
     if (memory != null) {
       options = options.memoryBudget(Bytes.of(ByteSize.parse("--memory", memory)));
+    }
+    String name = adapterName();
+    if (adapter != null && name != null) {
+      options = options.adapter(name, adapterPath(adapter));
     }
     return options;
   }

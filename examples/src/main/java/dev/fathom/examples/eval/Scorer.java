@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs tasks on a loaded model. All answers of a task are asked for at once: the engine batches.
@@ -23,10 +24,21 @@ public final class Scorer {
 
   private final DeepSeekModel model;
   private final Tokenizer tokenizer;
+  private final @Nullable String adapter;
 
   /** Scores this model. */
   public Scorer(DeepSeekModel model) {
+    this(model, null);
+  }
+
+  /**
+   * Scores this model with an adapter.
+   *
+   * @param adapter name of a loaded one, or null
+   */
+  public Scorer(DeepSeekModel model, @Nullable String adapter) {
     this.model = model;
+    this.adapter = adapter;
     this.tokenizer = model.tokenizer();
   }
 
@@ -50,6 +62,7 @@ public final class Scorer {
               GenerationRequest.of(Prompt.tokens(ids))
                   .temperature(0)
                   .maxTokens(exercise.maxTokens())
+                  .adapter(adapter)
                   .build()));
     }
     int right = 0;
@@ -75,7 +88,7 @@ public final class Scorer {
       int[] ids = tokenizer.encodeWithSpecials(text);
       int len = Math.min(ids.length, MAX_TEXT_TOKENS);
       if (len > 1) {
-        sum = sum.plus(model.perplexity(Arrays.copyOf(ids, len), chunk));
+        sum = sum.plus(model.perplexity(Arrays.copyOf(ids, len), chunk, adapter));
       }
     }
     return new Score(task, Score.Metric.PERPLEXITY, sum.value(), sum.numTokens(), since(start));

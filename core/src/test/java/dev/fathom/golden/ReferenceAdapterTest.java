@@ -1,0 +1,12 @@
+package dev.fathom.golden;
+
+import dev.fathom.backend.BackendProvider;
+import dev.fathom.backend.reference.ReferenceProvider;
+
+class ReferenceAdapterTest extends AdapterContract {
+
+  @Override
+  protected BackendProvider provider() {
+    return new ReferenceProvider();
+  }
+}
