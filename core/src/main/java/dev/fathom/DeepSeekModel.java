@@ -1,5 +1,6 @@
 package dev.fathom;
 
+import dev.fathom.arch.Compatibility;
 import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.backend.Backend;
 import dev.fathom.engine.Engine;
@@ -468,6 +469,16 @@ public final class DeepSeekModel implements AutoCloseable {
     /** See {@link LoadOptions#adapter(String, Path)}. */
     public Builder adapter(String name, Path folder) {
       return options(options.adapter(name, folder));
+    }
+
+    /** See {@link LoadOptions#speculation(Speculation)}. */
+    public Builder speculation(Speculation how) {
+      return options(options.speculation(how));
+    }
+
+    /** See {@link LoadOptions#compatibility(Compatibility)}. */
+    public Builder compatibility(Compatibility whose) {
+      return options(options.compatibility(whose));
     }
 
     /** Tells a listener how loading goes. */

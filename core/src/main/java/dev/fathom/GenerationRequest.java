@@ -182,6 +182,11 @@ public final class GenerationRequest {
     return options.adapter;
   }
 
+  /** Returns how tokens are guessed ahead, or null for the model's default. */
+  public @Nullable Speculation speculation() {
+    return options.speculation;
+  }
+
   /** Collects options. Not thread-safe; may be used again after {@link #build}. */
   public static final class Builder {
 
@@ -224,6 +229,7 @@ public final class GenerationRequest {
     private @Nullable RepetitionGuard endOnRepetition;
     private List<LogitsProcessor> logitsProcessors = List.of();
     private @Nullable String adapter;
+    private @Nullable Speculation speculation;
 
     private Builder(Prompt prompt) {
       this.prompt = prompt;
@@ -258,6 +264,7 @@ public final class GenerationRequest {
       this.endOnRepetition = from.endOnRepetition;
       this.logitsProcessors = from.logitsProcessors;
       this.adapter = from.adapter;
+      this.speculation = from.speculation;
     }
 
     /** Ends each choice after so many tokens, at least 1. */
@@ -463,6 +470,16 @@ public final class GenerationRequest {
      */
     public Builder adapter(@Nullable String name) {
       adapter = name == null ? null : Checks.adapterName(name);
+      return this;
+    }
+
+    /**
+     * Sets how tokens are guessed ahead, which changes how fast but never what is put out. By
+     * default as the model was loaded; {@link Speculation#mtp} needs a model that was loaded with
+     * it.
+     */
+    public Builder speculation(Speculation how) {
+      speculation = how;
       return this;
     }
 

@@ -273,7 +273,13 @@ final class LiveGeneration implements RequestListener {
     }
     return new Generation(
         choices,
-        new Usage(end.promptTokens(), end.cachedTokens(), completion, reasoning),
+        new Usage(
+            end.promptTokens(),
+            end.cachedTokens(),
+            completion,
+            reasoning,
+            end.drafts().drafted(),
+            end.drafts().accepted()),
         new Timings(
             Duration.ofNanos(end.queueNanos()),
             Duration.ofNanos(end.prefillNanos()),

@@ -1,5 +1,6 @@
 package dev.fathom;
 
+import dev.fathom.arch.Compatibility;
 import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.quant.WeightFormat;
@@ -49,6 +50,8 @@ public final class LoadOptions {
   private int maxAdapters;
   private @Nullable Bytes adapterMemory;
   private Map<String, Path> adapters = Map.of();
+  private Speculation speculation = Speculation.off();
+  private Compatibility compatibility = Compatibility.PUBLISHED;
 
   private LoadOptions() {}
 
@@ -78,6 +81,8 @@ public final class LoadOptions {
     copy.maxAdapters = maxAdapters;
     copy.adapterMemory = adapterMemory;
     copy.adapters = adapters;
+    copy.speculation = speculation;
+    copy.compatibility = compatibility;
     return copy;
   }
 
@@ -262,6 +267,24 @@ public final class LoadOptions {
     return copy;
   }
 
+  /**
+   * Sets how requests speculate that do not say so themselves. Only {@link Speculation#mtp} loads
+   * the checkpoint's module of multi-token prediction, with which requests may then differ in the
+   * number of guesses.
+   */
+  public LoadOptions speculation(Speculation how) {
+    LoadOptions copy = copy();
+    copy.speculation = how;
+    return copy;
+  }
+
+  /** Sets whose behaviour the model has where implementations are known to disagree. */
+  public LoadOptions compatibility(Compatibility whose) {
+    LoadOptions copy = copy();
+    copy.compatibility = whose;
+    return copy;
+  }
+
   /** Returns the backend's name or {@code auto}. */
   public String backend() {
     return backend;
@@ -355,5 +378,15 @@ public final class LoadOptions {
   /** Returns the folders of the adapters that are loaded with the model, by name. */
   public Map<String, Path> adapters() {
     return adapters;
+  }
+
+  /** Returns how requests speculate that do not say so themselves. */
+  public Speculation speculation() {
+    return speculation;
+  }
+
+  /** Returns whose behaviour the model has where implementations disagree. */
+  public Compatibility compatibility() {
+    return compatibility;
   }
 }

@@ -1,11 +1,13 @@
 package dev.fathom;
 
 import dev.fathom.backend.Backend;
+import dev.fathom.backend.CompileOptions;
 import dev.fathom.engine.EngineOptions;
 import dev.fathom.engine.MachineMemory;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.kvcache.KvGroup;
 import dev.fathom.kvcache.KvGroups;
+import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.WeightFormat;
 import java.util.ArrayList;
@@ -41,13 +43,14 @@ final class MemoryPlanner {
     static Weights of(OpenedModel model, Backend backend) {
       Map<WeightFormat, Long> bytes = new EnumMap<>(WeightFormat.class);
       long largestSource = 0;
-      for (WeightRef weight : model.program().weights()) {
+      List<WeightRef> all = model.programs().weights();
+      for (WeightRef weight : all) {
         long source = model.catalog().bytes(weight);
         boolean keeps = backend.keepsSource(weight);
         bytes.merge(weight.format(), backend.placedBytes(weight) + (keeps ? source : 0), Long::sum);
         largestSource = Math.max(largestSource, keeps ? 0 : source);
       }
-      return new Weights(bytes, model.catalog().numFiles(model.program().weights()), largestSource);
+      return new Weights(bytes, model.catalog().numFiles(all), largestSource);
     }
   }
 
@@ -74,8 +77,12 @@ final class MemoryPlanner {
     EngineOptions capacities = model.capacities(options, backend);
     int blockTokens = OpenedModel.blockTokens(options, backend);
     long kv = kvBytes(options.kvCache(), blockTokens, capacities);
-    long scratch =
-        backend.scratchBytes(model.program(), model.compileOptions(capacities, options, backend));
+    long scratch = 0;
+    CompileOptions compile = model.compileOptions(capacities, options, backend);
+    List<Program> programs = model.programs().programs();
+    for (Program program : programs) {
+      scratch += backend.scratchBytes(program, compile.forPrograms(programs.size()));
+    }
     return new MemoryPlan(
         weights.bytes(),
         weights.numFiles(),
@@ -91,7 +98,7 @@ final class MemoryPlanner {
 
   private long kvBytes(KvFormat format, int blockTokens, EngineOptions capacities) {
     long bytes = 0;
-    for (KvGroup group : KvGroups.of(model.program().kvSpecs())) {
+    for (KvGroup group : KvGroups.of(model.programs().kvSpecs())) {
       long block = group.blockBytes(format, blockTokens);
       int blocks = capacities.pools().get(group.id()).numBlocks();
       bytes = Math.addExact(bytes, Math.multiplyExact(block, (long) blocks));

@@ -113,8 +113,13 @@ final class ModelLoader {
       Diagnostics diagnostics =
           diagnostics(model, text, defaults, selection, backend, plan, capacities);
       RequestReader reader =
-          new RequestReader(text, defaults, capacities.contextTokens(), capacities.vocabSize());
-      Executable executable = backend.compile(List.of(model.program()), weights, compile);
+          new RequestReader(
+              text,
+              defaults,
+              capacities.contextTokens(),
+              capacities.vocabSize(),
+              options.speculation());
+      Executable executable = backend.compile(model.programs().programs(), weights, compile);
       requireSlots(executable, adapters, backend);
       EngineLimits limits = limits().adapters(adapters.limits());
       Engine engine = new Engine(capacities, limits, executable, text.tokenizer());
@@ -169,7 +174,7 @@ final class ModelLoader {
   }
 
   private PlacedWeights place(OpenedModel model, Backend backend, Arena arena) {
-    List<WeightRef> order = model.catalog().inFileOrder(model.program().weights());
+    List<WeightRef> order = model.catalog().inFileOrder(model.programs().weights());
     reporter.total(order.stream().mapToLong(model.catalog()::storedBytes).sum());
     reporter.phase(LoadPhase.READ);
     if (options.verifyChecksums() && !model.checkpoint().hasChecksums()) {

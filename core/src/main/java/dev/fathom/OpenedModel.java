@@ -6,12 +6,14 @@ import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.backend.Backend;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.LatentForm;
+import dev.fathom.backend.ProgramSet;
 import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.engine.CheckpointWeights;
 import dev.fathom.engine.EngineOptions;
 import dev.fathom.engine.SchedulingOptions;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
+import dev.fathom.error.Text;
 import dev.fathom.kvcache.GroupPool;
 import dev.fathom.kvcache.KvGroup;
 import dev.fathom.kvcache.KvGroups;
@@ -22,6 +24,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,6 +34,7 @@ import org.jspecify.annotations.Nullable;
  * @param architecture the family
  * @param catalog the weights
  * @param program one step
+ * @param drafts draft programs that are loaded beside it
  * @param maxContextTokens longest sequence that the configuration allows
  */
 record OpenedModel(
@@ -38,6 +42,7 @@ record OpenedModel(
     Architecture architecture,
     CheckpointWeights catalog,
     Program program,
+    List<Program> drafts,
     int maxContextTokens) {
 
   /** Most floats of the logits of a step beyond one row a sequence: 64 MiB. */
@@ -53,7 +58,10 @@ record OpenedModel(
         checkpoint,
         architecture,
         catalog,
-        architecture.program(checkpoint.config(), catalog),
+        architecture.program(checkpoint.config(), catalog, options.compatibility()),
+        options.speculation().usesModule()
+            ? List.of(module(path, architecture, checkpoint, catalog, options))
+            : List.of(),
         architecture.maxContextTokens(checkpoint.config()));
   }
 
@@ -82,6 +90,32 @@ record OpenedModel(
     return hidden == null ? Set.of(Program.LOGITS) : Set.of(Program.LOGITS, hidden);
   }
 
+  /** Describes the first module of multi-token prediction; further guesses continue its states. */
+  private static Program module(
+      Path path,
+      Architecture architecture,
+      Checkpoint checkpoint,
+      CheckpointWeights catalog,
+      LoadOptions options) {
+    List<Program> modules =
+        architecture.mtpPrograms(checkpoint.config(), catalog, options.compatibility());
+    if (modules.isEmpty()) {
+      throw Checks.invalid(
+          "The checkpoint "
+              + Text.quote(path.toString())
+              + " has no module of multi-token prediction",
+          "must be stored beside the layers: speculation=" + options.speculation(),
+          "leave speculation out, set it to Speculation.ngram(4), or use the checkpoint as it was"
+              + " published");
+    }
+    return modules.getFirst();
+  }
+
+  /** Returns the main program and its drafts. */
+  ProgramSet programs() {
+    return new ProgramSet(Stream.concat(Stream.of(program), drafts.stream()).toList());
+  }
+
   /** Returns the capacities that options ask for, with defaults filled in. */
   EngineOptions capacities(LoadOptions options, Backend backend) {
     int context = contextTokens(options);
@@ -105,7 +139,7 @@ record OpenedModel(
   /** So many blocks that every sequence can have a full context, and one more to copy to. */
   private List<GroupPool> pools(LoadOptions options, int blockTokens, int context, int chunk) {
     List<GroupPool> pools = new ArrayList<>();
-    for (KvGroup group : KvGroups.of(program.kvSpecs())) {
+    for (KvGroup group : KvGroups.of(programs().kvSpecs())) {
       GroupPool one = new GroupPool(group.blockSpan(blockTokens), group.windowTokens(), 1);
       int most = one.mostBlocks(context, chunk);
       long blocks = (long) most * options.maxSequences() + 1;

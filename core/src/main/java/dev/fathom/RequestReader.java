@@ -29,13 +29,20 @@ final class RequestReader {
   private final int contextTokens;
   private final int vocabSize;
   private final RequestSteering steering;
+  private final Speculation speculation;
 
-  RequestReader(ModelText text, SamplingDefaults defaults, int contextTokens, int vocabSize) {
+  RequestReader(
+      ModelText text,
+      SamplingDefaults defaults,
+      int contextTokens,
+      int vocabSize,
+      Speculation speculation) {
     this.text = text;
     this.defaults = defaults;
     this.contextTokens = contextTokens;
     this.vocabSize = vocabSize;
     this.steering = new RequestSteering(text.tokenizer(), vocabSize);
+    this.speculation = speculation;
   }
 
   EngineRequest read(GenerationRequest request) {
@@ -56,7 +63,18 @@ final class RequestReader {
         parser,
         startsReasoning,
         request.adapter(),
-        steering.controls(request, startsReasoning));
+        steering.controls(request, startsReasoning).drafting(speculation(request).options()));
+  }
+
+  private Speculation speculation(GenerationRequest request) {
+    Speculation wanted = request.speculation() == null ? speculation : request.speculation();
+    if (wanted.usesModule() && !speculation.usesModule()) {
+      throw Checks.invalid(
+          "The request wants guesses of the module of multi-token prediction",
+          "must be loaded with the model: speculation=" + wanted,
+          "load the model with speculation(Speculation.mtp()), or ask for Speculation.ngram(4)");
+    }
+    return wanted;
   }
 
   private @Nullable Supplier<OutputParser> parser(Prompt prompt) {

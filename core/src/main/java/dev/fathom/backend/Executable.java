@@ -31,7 +31,8 @@ public interface Executable extends AutoCloseable {
    *
    * @param batch what is computed
    * @param rows how each wanted row is sampled
-   * @param sampler samples on the host where the backend does not do it itself
+   * @param sampler samples on the host where the backend does not do it itself: one row after the
+   *     other, in ascending order, on one thread
    * @throws IllegalArgumentException where the batch breaks a rule of {@link StepBatch}
    * @throws dev.fathom.error.BackendException where the step failed; a {@code BACKEND_BROKEN} one
    *     means that no later step can succeed

@@ -8,7 +8,8 @@ package dev.fathom.backend;
 public interface RowSampler {
 
   /**
-   * Samples one row and writes token, log-probability and alternatives to {@code out}.
+   * Samples one row, after those before it in the step, and writes token, log-probability and
+   * alternatives to {@code out}.
    *
    * @param rows parameters of every row
    * @param row index of the row

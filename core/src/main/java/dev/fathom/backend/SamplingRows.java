@@ -72,6 +72,11 @@ public final class SamplingRows {
     return row;
   }
 
+  /** Sets the allowed tokens of a row, or null where all are. */
+  public void setMask(int row, long @Nullable [] rowMask) {
+    mask[row] = rowMask;
+  }
+
   /** Adds a row that takes the most probable token. */
   public int addGreedy() {
     return add(SamplingParams.GREEDY, 0, null, null);

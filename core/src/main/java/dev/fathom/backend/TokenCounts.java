@@ -31,6 +31,11 @@ public final class TokenCounts {
     output[slot(id)]++;
   }
 
+  /** Takes the last {@link #addOutput} of a token back. */
+  public void removeOutput(int id) {
+    output[slot(id)]--;
+  }
+
   /** Returns the number of different tokens seen. */
   public int size() {
     return size;

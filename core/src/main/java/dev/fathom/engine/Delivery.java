@@ -34,15 +34,38 @@ final class Delivery {
     this.telemetry = telemetry;
   }
 
-  /** Takes the row of each sequence of a completed step. */
+  /** Takes the rows of each sequence of a completed step. */
   void take(StepPlan plan, SampledRows sampled) {
     for (int i = 0; i < plan.size(); i++) {
       int row = plan.row(i);
       Sequence s = plan.sequence(i);
       if (row >= 0 && !s.request.hasEnded()) {
-        take(s, sampled, row);
+        takeAll(s, sampled, row, plan.numDrafts(i));
       }
     }
+  }
+
+  /**
+   * Takes the row behind the last known token, and the row behind each guess as long as the guesses
+   * are what was put out: their keys and values are computed then.
+   */
+  private void takeAll(Sequence s, SampledRows sampled, int row, int numDrafts) {
+    Drafts drafts = s.drafts;
+    if (drafts == null) {
+      take(s, sampled, row);
+      return;
+    }
+    drafts.noteVerified(numDrafts);
+    take(s, sampled, row);
+    int held = 0;
+    while (held < numDrafts
+        && s.state == Sequence.State.RUNNING
+        && sampled.token(row + held) == drafts.token(held)) {
+      drafts.noteHeld(held++);
+      s.numComputed++;
+      take(s, sampled, row + held);
+    }
+    drafts.clear();
   }
 
   private void take(Sequence s, SampledRows sampled, int row) {

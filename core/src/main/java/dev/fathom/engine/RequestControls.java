@@ -17,19 +17,21 @@ import org.jspecify.annotations.Nullable;
  *     the mask of the next row. Grammars go here
  * @param processors change logits, in their order
  * @param repetition ends a choice that repeats itself, null for none
+ * @param drafts guesses tokens ahead of each step
  */
 public record RequestControls(
     long timeoutNanos,
     List<Supplier<TokenConstraint>> constraints,
     List<LogitsProcessor> processors,
-    @Nullable RepetitionGuard repetition) {
+    @Nullable RepetitionGuard repetition,
+    DraftOptions drafts) {
 
   /** The timeout of a request without one. */
   public static final long NO_TIMEOUT = Long.MAX_VALUE;
 
   /** No controls. */
   public static final RequestControls NONE =
-      new RequestControls(NO_TIMEOUT, List.of(), List.of(), null);
+      new RequestControls(NO_TIMEOUT, List.of(), List.of(), null, DraftOptions.NONE);
 
   /** Copies the lists. */
   public RequestControls {
@@ -37,17 +39,31 @@ public record RequestControls(
     processors = List.copyOf(processors);
   }
 
+  /** Controls without guesses. */
+  public RequestControls(
+      long timeoutNanos,
+      List<Supplier<TokenConstraint>> constraints,
+      List<LogitsProcessor> processors,
+      @Nullable RepetitionGuard repetition) {
+    this(timeoutNanos, constraints, processors, repetition, DraftOptions.NONE);
+  }
+
+  /** Returns these controls with other guesses. */
+  public RequestControls drafting(DraftOptions others) {
+    return new RequestControls(timeoutNanos, constraints, processors, repetition, others);
+  }
+
   /** Returns these controls with one more constraint. */
   public RequestControls constrainedBy(Supplier<TokenConstraint> constraint) {
     List<Supplier<TokenConstraint>> more = new ArrayList<>(constraints);
     more.add(constraint);
-    return new RequestControls(timeoutNanos, more, processors, repetition);
+    return new RequestControls(timeoutNanos, more, processors, repetition, drafts);
   }
 
   /** Returns these controls with one more processor. */
   public RequestControls processedBy(LogitsProcessor processor) {
     List<LogitsProcessor> more = new ArrayList<>(processors);
     more.add(processor);
-    return new RequestControls(timeoutNanos, constraints, more, repetition);
+    return new RequestControls(timeoutNanos, constraints, more, repetition, drafts);
   }
 }

@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
  * @param failure why the request failed, null where it did not; cancelling is no failure
  * @param promptTokens tokens of the prompt
  * @param cachedTokens those of them that the first choice found cached
+ * @param drafts what came of guesses, all choices together
  * @param queueNanos from submission to the first step
  * @param prefillNanos from there to the first token
  * @param decodeNanos from the first token to the end
@@ -19,6 +20,7 @@ public record RequestOutcome(
     @Nullable RuntimeException failure,
     int promptTokens,
     int cachedTokens,
+    DraftCounts drafts,
     long queueNanos,
     long prefillNanos,
     long decodeNanos) {

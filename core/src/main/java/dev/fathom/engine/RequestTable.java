@@ -104,6 +104,9 @@ final class RequestTable {
     RowMask constraints = RowMask.of(spec, options.vocabSize());
     s.constraints = constraints;
     s.mask = constraints == null ? null : constraints.next();
+    if (spec.controls().drafts().maxTokens() > 0) {
+      s.drafts = new Drafts(spec.controls().drafts(), s.params);
+    }
     if (!spec.controls().processors().isEmpty()) {
       s.processors = new ProcessorChain(spec.controls().processors(), s);
     }

@@ -42,6 +42,13 @@ final class RowMask {
     return next();
   }
 
+  /** Takes the last tokens back. */
+  void rollback(int numTokens) {
+    for (int i = 0; i < constraints.size(); i++) {
+      constraints.get(i).rollback(numTokens);
+    }
+  }
+
   /** Returns the allowed tokens of the next row, valid until the next call; null where all are. */
   long @Nullable [] next() {
     long[] allowed = null;

@@ -97,6 +97,29 @@ final class RunningRequest {
     return ended;
   }
 
+  /** Returns whether a token ends a choice. */
+  boolean isEnd(int token) {
+    return contains(spec.endIds(), token) || contains(spec.stopIds(), token);
+  }
+
+  private static boolean contains(int[] ids, int id) {
+    for (int candidate : ids) {
+      if (candidate == id) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private DraftCounts draftCounts() {
+    DraftCounts counts = DraftCounts.NONE;
+    for (Sequence s : sequences) {
+      Drafts drafts = s.drafts;
+      counts = drafts == null ? counts : counts.plus(drafts.counts());
+    }
+    return counts;
+  }
+
   /** Returns true the first time. */
   boolean start(long nowNanos) {
     if (started) {
@@ -150,6 +173,7 @@ final class RunningRequest {
         failure,
         spec.promptIds().length,
         sequences.isEmpty() ? 0 : Math.max(0, sequences.getFirst().numCached),
+        draftCounts(),
         begin - submittedNanos,
         first - begin,
         nowNanos - first);

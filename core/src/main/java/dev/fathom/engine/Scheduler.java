@@ -43,6 +43,7 @@ final class Scheduler {
   private long numLookedUp;
   private long numHit;
   private int budget;
+  private int draftRoom;
   private boolean preempted;
 
   /** Blocks of somebody outside the queue, reserved up to a number of positions. */
@@ -132,6 +133,7 @@ final class Scheduler {
   void plan(StepPlan plan, boolean admits) {
     plan.clear();
     budget = options.stepTokens();
+    draftRoom = draftRoom();
     preempted = false;
     int prompts = waiting.isEmpty() ? 0 : 1;
     for (int i = 0; i < running.size(); ) {
@@ -151,6 +153,12 @@ final class Scheduler {
     }
   }
 
+  /** Guesses of a step: half of what places do not need, so that prompts go on, and spare rows. */
+  private int draftRoom() {
+    int places = options.maxSequences();
+    return Math.min((options.stepTokens() - places) / 2, options.maxRows() - places);
+  }
+
   private int longPrompt() {
     return Math.min(options.chunkTokens(), scheduling.longPromptTokens());
   }
@@ -162,6 +170,9 @@ final class Scheduler {
    */
   private int take(Sequence s, int i, int chunk, StepPlan plan) {
     int tokens = Math.min(Math.min(s.numPending(), chunk), budget);
+    if (takeWithDrafts(s, tokens, plan)) {
+      return i + 1;
+    }
     while (!cache.extend(s.blocks, s.numComputed, s.numComputed + tokens, plan)) {
       Sequence victim = victim(s);
       preempt(victim, plan);
@@ -185,12 +196,43 @@ final class Scheduler {
     return running.getLast();
   }
 
+  /**
+   * Plans the last known tokens of a sequence with its guesses behind them, and room for those that
+   * a draft program makes after the step; false where nothing guesses or no block is free for it.
+   */
+  private boolean takeWithDrafts(Sequence s, int tokens, StepPlan plan) {
+    Drafts drafts = s.drafts;
+    if (drafts == null || tokens != s.numPending()) {
+      return false;
+    }
+    int most = Math.min(s.maxPositions - s.numTokens(), options.chunkTokens() - tokens);
+    int guesses = Math.clamp(drafts.count(), 0, Math.max(0, Math.min(most, draftRoom)));
+    boolean follows = drafts.options.source() == DraftOptions.Source.PROGRAM;
+    int ahead = follows ? drafts.options.maxTokens() - 1 : 0;
+    int room = Math.min(guesses + ahead, most);
+    if (room <= 0 || guesses > budget - tokens) {
+      return false;
+    }
+    int end = s.numComputed + tokens + room;
+    if (!cache.extend(s.blocks, s.numComputed, end, plan)) {
+      return false;
+    }
+    s.roomEnd = end;
+    plan.add(s, tokens, guesses);
+    draftRoom -= guesses;
+    budget -= tokens + guesses;
+    return true;
+  }
+
   private void preempt(Sequence victim, StepPlan plan) {
     running.remove(victim);
     budget += plan.remove(victim);
     cache.release(victim.blocks);
     victim.numComputed = 0;
     victim.numPreemptions++;
+    if (victim.drafts != null) {
+      victim.drafts.clear();
+    }
     victim.state = Sequence.State.WAITING;
     insert(waiting, victim);
     numPreemptions++;

@@ -41,6 +41,13 @@ final class Sequence implements TokenHistory {
   @Nullable RowMask constraints;
   @Nullable ProcessorChain processors;
   long lastTokenNanos;
+
+  /** Guesses of the next step, null where nothing guesses. */
+  @Nullable Drafts drafts;
+
+  /** End of the positions that have blocks, where a step made room for guesses. */
+  int roomEnd;
+
   State state = State.WAITING;
   int numComputed;
 
@@ -116,5 +123,10 @@ final class Sequence implements TokenHistory {
       tokens = Arrays.copyOf(tokens, Math.min(2 * numTokens + 16, maxPositions + 1));
     }
     tokens[numTokens++] = token;
+  }
+
+  /** Takes the last appended token back and returns it. */
+  int removeLast() {
+    return tokens[--numTokens];
   }
 }

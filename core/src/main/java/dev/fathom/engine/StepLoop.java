@@ -38,6 +38,8 @@ final class StepLoop implements Runnable {
   private final SamplingRows rows;
   private final HostSampler sampler = new HostSampler();
   private final List<Probe> probes = new ArrayList<>();
+  private final DraftVerifier verifier;
+  private final Drafter drafter;
   private final CountDownLatch stopped = new CountDownLatch(1);
   private boolean blocked;
   private boolean probesTurn;
@@ -68,6 +70,8 @@ final class StepLoop implements Runnable {
     this.plan = new StepPlan(options.maxSequences(), numGroups);
     this.batch = executable.newBatch();
     this.rows = new SamplingRows(options.maxRows());
+    this.verifier = new DraftVerifier(sampler, options.maxRows());
+    this.drafter = new Drafter(options, executable);
   }
 
   /** Returns the commands that admit and drop; they run on the engine's thread. */
@@ -195,10 +199,7 @@ final class StepLoop implements Runnable {
     EngineEvents.Step event = telemetry.beginStep();
     SampledRows sampled;
     try {
-      plan.fill(batch, rows);
-      StepHandle handle = executable.submit(batch, rows, sampler);
-      handle.await();
-      sampled = handle.sampled();
+      sampled = submit();
     } catch (RuntimeException | Error e) {
       failStep(e);
       return true;
@@ -207,7 +208,21 @@ final class StepLoop implements Runnable {
     noteProgress(begin);
     telemetry.stepped(plan, requests.usedBlocks(), event);
     delivery.take(plan, sampled);
+    drafter.propose(plan, batch);
     return true;
+  }
+
+  private SampledRows submit() {
+    plan.fill(batch, rows);
+    boolean verifies = plan.totalDrafts() > 0;
+    verifier.begin(plan);
+    try {
+      StepHandle handle = executable.submit(batch, rows, verifies ? verifier : sampler);
+      handle.await();
+      return handle.sampled();
+    } finally {
+      verifier.finish(plan);
+    }
   }
 
   private void noteProgress(long begin) {

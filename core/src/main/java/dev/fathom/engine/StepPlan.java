@@ -13,16 +13,19 @@ final class StepPlan implements KvCache.Copies {
 
   private final @Nullable Sequence[] sequence;
   private final int[] numTokens;
+  private final int[] numDrafts;
   private final int[] row;
   private final int[] copies;
   private int size;
   private int numRows;
   private int totalTokens;
+  private int totalDrafts;
   private int numCopies;
 
   StepPlan(int maxSequences, int numGroups) {
     this.sequence = new Sequence[maxSequences];
     this.numTokens = new int[maxSequences];
+    this.numDrafts = new int[maxSequences];
     this.row = new int[maxSequences];
     this.copies = new int[3 * maxSequences * numGroups];
   }
@@ -34,19 +37,28 @@ final class StepPlan implements KvCache.Copies {
     size = 0;
     numRows = 0;
     totalTokens = 0;
+    totalDrafts = 0;
     numCopies = 0;
   }
 
   void add(Sequence planned, int tokens) {
+    add(planned, tokens, 0);
+  }
+
+  /** Adds a sequence with its next known tokens and, behind its last one, its first guesses. */
+  void add(Sequence planned, int tokens, int drafts) {
     sequence[size] = planned;
     numTokens[size] = tokens;
+    numDrafts[size] = drafts;
     boolean reachesEnd = planned.numComputed + tokens == planned.numTokens();
-    row[size] = reachesEnd ? numRows++ : -1;
-    totalTokens += tokens;
+    row[size] = reachesEnd ? numRows : -1;
+    numRows += reachesEnd ? 1 + drafts : 0;
+    totalTokens += tokens + drafts;
+    totalDrafts += drafts;
     size++;
   }
 
-  /** Takes a sequence out again; returns its tokens, 0 where it was not planned. */
+  /** Takes a sequence out again; returns its tokens and guesses, 0 where it was not planned. */
   int remove(Sequence planned) {
     int at = 0;
     while (at < size && sequence[at] != planned) {
@@ -55,15 +67,17 @@ final class StepPlan implements KvCache.Copies {
     if (at == size) {
       return 0;
     }
-    int tokens = numTokens[at];
-    boolean hadRow = row[at] >= 0;
+    int tokens = numTokens[at] + numDrafts[at];
+    int rows = row[at] >= 0 ? 1 + numDrafts[at] : 0;
+    totalDrafts -= numDrafts[at];
     for (int i = at + 1; i < size; i++) {
       sequence[i - 1] = sequence[i];
       numTokens[i - 1] = numTokens[i];
-      row[i - 1] = hadRow && row[i] >= 0 ? row[i] - 1 : row[i];
+      numDrafts[i - 1] = numDrafts[i];
+      row[i - 1] = row[i] >= 0 ? row[i] - rows : row[i];
     }
     sequence[--size] = null;
-    numRows -= hadRow ? 1 : 0;
+    numRows -= rows;
     totalTokens -= tokens;
     return tokens;
   }
@@ -93,11 +107,25 @@ final class StepPlan implements KvCache.Copies {
     return numTokens[i];
   }
 
+  /** Returns how many guesses follow the last known token of a sequence. */
+  int numDrafts(int i) {
+    return numDrafts[i];
+  }
+
+  /** Returns the tokens of the step, guesses included. */
   int totalTokens() {
     return totalTokens;
   }
 
-  /** Returns the row whose sample continues the sequence, or -1 where its prompt goes on. */
+  /** Returns the guesses of the step. */
+  int totalDrafts() {
+    return totalDrafts;
+  }
+
+  /**
+   * Returns the row whose sample continues the sequence, or -1 where its prompt goes on. The rows
+   * behind its guesses follow.
+   */
   int row(int i) {
     return row[i];
   }
@@ -111,16 +139,26 @@ final class StepPlan implements KvCache.Copies {
     }
     for (int i = 0; i < size; i++) {
       Sequence s = sequence(i);
-      batch.addSequence(s.request.adapterSlot(), row[i] < 0 ? 0 : 1);
-      for (int g = 0; g < s.blocks.numGroups(); g++) {
-        batch.addTable(g, s.blocks.table(g));
-      }
+      addSequence(batch, s, row[i] < 0 ? 0 : 1 + numDrafts[i]);
       for (int t = 0; t < numTokens[i]; t++) {
         batch.addToken(s.token(s.numComputed + t), s.numComputed + t);
       }
       if (row[i] >= 0) {
         rows.add(s.params, s.numTokens(), s.counts, s.mask, s.processors);
       }
+      Drafts drafts = s.drafts;
+      for (int j = 0; drafts != null && j < numDrafts[i]; j++) {
+        batch.addToken(drafts.token(j), s.numTokens() + j);
+        rows.add(s.params, s.numTokens() + j + 1L, s.counts, null, s.processors);
+      }
+    }
+  }
+
+  /** Starts a sequence of a step with its block tables. */
+  static void addSequence(StepBatch batch, Sequence s, int wanted) {
+    batch.addSequence(s.request.adapterSlot(), wanted);
+    for (int g = 0; g < s.blocks.numGroups(); g++) {
+      batch.addTable(g, s.blocks.table(g));
     }
   }
 }

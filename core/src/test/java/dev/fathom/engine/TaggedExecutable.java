@@ -118,6 +118,11 @@ final class TaggedExecutable implements Executable {
     System.arraycopy(tokens, source * b, tokens, destination * b, b);
   }
 
+  /** Returns the tag of a sequence's prefix that ends with a position. */
+  long tagAt(StepBatch batch, int s, int position) {
+    return tags[slot(batch, s, position)];
+  }
+
   private int slot(StepBatch batch, int s, int position) {
     int b = options.blockTokens();
     return batch.block(s, 0, position / b) * b + position % b;

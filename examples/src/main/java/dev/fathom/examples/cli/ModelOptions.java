@@ -3,6 +3,7 @@ package dev.fathom.examples.cli;
 import dev.fathom.Bytes;
 import dev.fathom.DeepSeekModel;
 import dev.fathom.LoadOptions;
+import dev.fathom.Speculation;
 import dev.fathom.error.Text;
 import dev.fathom.examples.console.BundledSample;
 import dev.fathom.examples.console.Failure;
@@ -84,6 +85,14 @@ final class ModelOptions {
   @Nullable String promptFormat;
 
   @Option(
+      names = "--speculation",
+      paramLabel = "HOW",
+      description =
+          "Guess tokens ahead: mtp[:TOKENS] by the checkpoint's own module, ngram[:TOKENS] by what"
+              + " followed before, off; never changes the output; default: off.")
+  @Nullable String speculation;
+
+  @Option(
       names = "--adapter",
       paramLabel = "[NAME=]PATH",
       description = "Folder of a LoRA adapter (PEFT) that the command runs with.")
@@ -148,6 +157,9 @@ final class ModelOptions {
     if (chunk != null) {
       options = options.prefillChunkTokens(chunk);
     }
+    if (speculation != null) {
+      options = options.speculation(speculation(speculation));
+    }
     if (memory != null) {
       options = options.memoryBudget(Bytes.of(ByteSize.parse("--memory", memory)));
     }
@@ -156,6 +168,35 @@ final class ModelOptions {
       options = options.adapter(name, adapterPath(adapter));
     }
     return options;
+  }
+
+  private static Speculation speculation(String text) {
+    int colon = text.indexOf(':');
+    String name = colon < 0 ? text : text.substring(0, colon);
+    int tokens = colon < 0 ? 0 : guesses(text, text.substring(colon + 1));
+    if (name.equals("off") && colon < 0) {
+      return Speculation.off();
+    }
+    return switch (name) {
+      case "mtp" -> colon < 0 ? Speculation.mtp() : Speculation.mtp(tokens);
+      case "ngram" -> Speculation.ngram(colon < 0 ? 4 : tokens);
+      default -> throw notSpeculation(text);
+    };
+  }
+
+  private static int guesses(String text, String number) {
+    try {
+      return Integer.parseInt(number);
+    } catch (NumberFormatException e) {
+      throw notSpeculation(text);
+    }
+  }
+
+  private static Failure notSpeculation(String text) {
+    return Failure.usage(
+        "The way of guessing is not known",
+        "must be mtp, mtp:TOKENS, ngram, ngram:TOKENS or off: --speculation=" + text,
+        "give --speculation mtp or --speculation ngram:4");
   }
 
   private static WeightFormat weightFormat(String name) {

@@ -19,6 +19,7 @@ final class OptionNames {
     OPTIONS.put("memoryBudget", "--memory");
     OPTIONS.put("promptFormat", "--prompt-format");
     OPTIONS.put("fillInTheMiddle", "--suffix");
+    OPTIONS.put("speculation", "--speculation");
     OPTIONS.put("maxTokens", "--max-tokens");
     OPTIONS.put("temperature", "--temperature");
     OPTIONS.put("topP", "--top-p");
