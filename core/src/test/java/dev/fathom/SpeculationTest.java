@@ -58,7 +58,10 @@ class SpeculationTest {
       for (int i = 0; i < n; i++) {
         String text = ((JsonString) texts.get(i)).value();
         String turn = text.contains("<think>") ? "<think>" : "</think>";
-        prompts.add(model.tokenizer().encodeWithSpecials(text.substring(0, text.indexOf(turn) + turn.length())));
+        prompts.add(
+            model
+                .tokenizer()
+                .encodeWithSpecials(text.substring(0, text.indexOf(turn) + turn.length())));
       }
       return prompts;
     } catch (IOException e) {
@@ -99,7 +102,9 @@ class SpeculationTest {
     }
     reporter.publishEntry("all", saved + " of " + guesses + ", tokens " + tokens);
     assertThat((double) saved / guesses).isGreaterThanOrEqualTo(0.75);
-    assertThat(tokens - saved).as("steps that put out %d tokens", tokens).isLessThan(tokens * 2 / 3);
+    assertThat(tokens - saved)
+        .as("steps that put out %d tokens", tokens)
+        .isLessThan(tokens * 2 / 3);
   }
 
   @Test
@@ -109,7 +114,11 @@ class SpeculationTest {
       for (boolean penalized : new boolean[] {false, true}) {
         List<List<TokenLogprob>> outputs = new ArrayList<>();
         for (Speculation how :
-            List.of(Speculation.off(), Speculation.mtp(1), Speculation.mtp(3), Speculation.ngram(4, 1, 4))) {
+            List.of(
+                Speculation.off(),
+                Speculation.mtp(1),
+                Speculation.mtp(3),
+                Speculation.ngram(4, 1, 4))) {
           GenerationRequest.Builder request =
               request(prompt, how).temperature(1).topP(0.9).seed(seed).maxTokens(24).topLogprobs(2);
           if (penalized) {
@@ -159,8 +168,7 @@ class SpeculationTest {
     assertThat(module.totalWeightBytes()).isGreaterThan(plain.totalWeightBytes() * 11 / 10);
     assertThat(module.kvCacheBytes() * 6).isEqualTo(plain.kvCacheBytes() * 7);
     assertThat(module.scratchBytes()).isGreaterThan(plain.scratchBytes());
-    MemoryPlan lookedUp =
-        DeepSeekModel.plan(Sample.FP8, options.speculation(Speculation.ngram(4)));
+    MemoryPlan lookedUp = DeepSeekModel.plan(Sample.FP8, options.speculation(Speculation.ngram(4)));
     assertThat(lookedUp.totalBytes()).isEqualTo(plain.totalBytes());
   }
 

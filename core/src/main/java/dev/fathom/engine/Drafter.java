@@ -157,7 +157,9 @@ final class Drafter {
   private void want(Sequence s, Drafts drafts) {
     drafting[numDrafting] = s;
     state[numDrafting++] = numTokens - 1;
-    rows.add(drafts.params, s.numTokens() + (long) drafts.count(), null, null);
+    // The mask of the next row is known; those behind it would follow from guesses.
+    long @Nullable [] mask = drafts.count() == 0 ? s.mask : null;
+    rows.add(drafts.params, s.numTokens() + (long) drafts.count(), null, mask);
   }
 
   /** Takes a guess of each drafting sequence and fills the step of those that go on. */

@@ -12,6 +12,7 @@ import dev.fathom.sampling.CounterRandom;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,8 +33,8 @@ final class DraftingExecutable implements Executable {
   private long[] states = {};
   private int[] positions = {};
   private boolean followsMain;
-  volatile int numDraftSteps;
-  volatile int numGaps;
+  final AtomicInteger numDraftSteps = new AtomicInteger();
+  final AtomicInteger numGaps = new AtomicInteger();
   volatile int failAt = -1;
 
   /** Creates it; wrong is the share of drafts that miss. */
@@ -75,7 +76,7 @@ final class DraftingExecutable implements Executable {
 
   private StepHandle draft(StepBatch batch, SamplingRows rows, RowSampler sampler) {
     batch.validate(TaggedExecutable.VOCAB, 0);
-    if (++numDraftSteps == failAt) {
+    if (numDraftSteps.incrementAndGet() == failAt) {
       throw new IllegalStateException("a draft step that fails");
     }
     long[] tags = new long[batch.numTokens()];
@@ -104,7 +105,7 @@ final class DraftingExecutable implements Executable {
     for (int p = 0; followsMain && p < end; p++) {
       long want = Long.hashCode(main.tagAt(batch, s, p + 1));
       Long got = cache.get(slot(batch, s, p));
-      numGaps += got == null || got != want ? 1 : 0;
+      numGaps.addAndGet(got == null || got != want ? 1 : 0);
     }
   }
 

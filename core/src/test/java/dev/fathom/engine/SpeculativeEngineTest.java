@@ -23,13 +23,13 @@ class SpeculativeEngineTest {
 
   private static final Tokenizer TOKENIZER =
       Tokenizer.load(Path.of("..", "examples", "models", "sample", "tokenizer.json"));
+  private static final int[] NO_IDS = {};
   private static final int VOCAB = TaggedExecutable.VOCAB;
 
   private static EngineOptions options(int context, int sequences, int chunk, int step, int block) {
     int blocks = Math.ceilDiv(context, block) * sequences + 1;
     int tokens = Math.max(step, sequences);
-    return new EngineOptions(
-        context, sequences, chunk, tokens, tokens, block, blocks, 1000, VOCAB);
+    return new EngineOptions(context, sequences, chunk, tokens, tokens, block, blocks, 1000, VOCAB);
   }
 
   private static EngineOptions withoutPrefixes(EngineOptions options) {
@@ -226,8 +226,8 @@ class SpeculativeEngineTest {
       try (Engine engine = new Engine(options, executable, TOKENIZER)) {
         simulate(engine, options, random, seed, true);
       }
-      assertThat(executable.numDraftSteps).isPositive();
-      assertThat(executable.numGaps).as("seed %d", seed).isZero();
+      assertThat(executable.numDraftSteps.get()).isPositive();
+      assertThat(executable.numGaps.get()).as("seed %d", seed).isZero();
     }
   }
 
@@ -241,7 +241,12 @@ class SpeculativeEngineTest {
         Recorder recorder = new Recorder();
         RequestControls controls = RequestControls.NONE.drafting(program(guesses));
         int[] prompt = {5, 6, 7};
-        engine.submit(request(prompt, 101, 101, params(0, 0, 1), controls), recorder);
+        SamplingParams greedy = params(0, 0, 1);
+        EngineRequest endless =
+            new EngineRequest(
+                    prompt, 101, 0, List.of(greedy), NO_IDS, NO_IDS, List.of(), null, false)
+                .with(controls);
+        engine.submit(endless, recorder);
         outcome = recorder.await();
       }
       assertThat(outcome.choices().getFirst().tokens()).hasSize(101);
@@ -343,7 +348,7 @@ class SpeculativeEngineTest {
           }
         }
       }
-      assertThat(counts.drafted() > 0).isEqualTo(drafts != DraftOptions.NONE);
+      assertThat(counts.drafted() > 0).isEqualTo(drafts.maxTokens() > 0);
       long tag = TaggedExecutable.root();
       for (int id : prompt) {
         tag = TaggedExecutable.next(tag, id);
