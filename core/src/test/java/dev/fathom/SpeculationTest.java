@@ -138,6 +138,8 @@ class SpeculationTest {
     int[] prompt = prompts("facts", 1).getFirst();
     Usage usage = model.generate(GenerationRequest.of(Prompt.tokens(prompt)).build()).usage();
     assertThat(usage.draftTokens()).isPositive();
+    assertThat(model.metrics().draftTokens()).isGreaterThanOrEqualTo(usage.draftTokens() - 1L);
+    assertThat(model.metrics().acceptedTokens()).isPositive();
     assertThat(usage.draftAcceptance())
         .isEqualTo((double) usage.acceptedDraftTokens() / usage.draftTokens());
   }

@@ -65,6 +65,9 @@ final class Delivery {
       s.numComputed++;
       take(s, sampled, row + held);
     }
+    if (numDrafts > 0) {
+      telemetry.drafted(numDrafts, held);
+    }
     drafts.clear();
   }
 
