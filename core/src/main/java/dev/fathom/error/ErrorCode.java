@@ -150,6 +150,12 @@ public enum ErrorCode {
   REQUEST_INVALID(5000, "Invalid request"),
   /** The prompt does not fit the context. */
   PROMPT_TOO_LONG(5001, "Prompt too long"),
+  /** A schema, regular expression or grammar of a response format is malformed. */
+  GRAMMAR_INVALID(5002, "Response format malformed"),
+  /** A response format uses what cannot be turned into an automaton, or matches nothing. */
+  GRAMMAR_UNSUPPORTED(5003, "Response format not supported"),
+  /** Compiling a response format would take too much memory or time. */
+  GRAMMAR_TOO_LARGE(5004, "Response format too large"),
   /** No adapter of the name that a request gives is loaded. */
   ADAPTER_UNKNOWN(5100, "Unknown adapter"),
   /** An adapter of this name is loaded already. */

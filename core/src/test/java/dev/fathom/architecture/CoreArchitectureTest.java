@@ -44,6 +44,7 @@ class CoreArchitectureTest {
     allow(table, "json", "error");
     allow(table, "text", "error", "json");
     allow(table, "checkpoint", "error", "json");
+    allow(table, "grammar", "error", "json", "text");
     allow(table, "program", "error");
     allow(table, "backend", "error", "program");
     allow(table, "backend.reference", "error", "program", "backend");
@@ -57,6 +58,7 @@ class CoreArchitectureTest {
         "backend",
         "sampling",
         "text",
+        "grammar",
         "arch",
         "checkpoint",
         "json");

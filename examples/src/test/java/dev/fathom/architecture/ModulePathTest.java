@@ -33,6 +33,7 @@ class ModulePathTest {
           "dev.fathom.cpu.kernel",
           "dev.fathom.cuda",
           "dev.fathom.engine",
+          "dev.fathom.grammar",
           "dev.fathom.json");
 
   private static final JavaClasses FATHOM =

@@ -1,0 +1,119 @@
+package dev.fathom.grammar;
+
+import java.util.Arrays;
+
+/**
+ * Tokens as a tree over their bytes, laid out in preorder: the children of a node follow it, and
+ * {@link #end} says where its last descendant is passed. A walk is one loop over the arrays that
+ * jumps where a prefix is impossible. Immutable.
+ *
+ * <pre>
+ *   node   0    1    2    3    4        tokens "a", "ab", "b"
+ *   label  -    a    b    b             (node 0 is the empty prefix)
+ *   depth  0    1    2    1
+ *   end    4    3    3    4
+ *   token  -1   0    1    2
+ * </pre>
+ */
+final class TokenTrie {
+
+  /** No token ends at the node. */
+  static final int NONE = -1;
+
+  final byte[] label;
+  final short[] depth;
+  final int[] end;
+  final int[] token;
+
+  /** For each token another one with the same bytes, or {@link #NONE}. */
+  private final int[] sameBytes;
+
+  private final int maxDepth;
+
+  private TokenTrie(byte[] label, short[] depth, int[] end, int[] token, int[] same, int deepest) {
+    this.label = label;
+    this.depth = depth;
+    this.end = end;
+    this.token = token;
+    this.sameBytes = same;
+    this.maxDepth = deepest;
+  }
+
+  /**
+   * Makes the tree of some tokens.
+   *
+   * @param bytes of every token, not empty for those that are listed, at most 32767 long
+   * @param ids in the order of their bytes, unsigned
+   */
+  static TokenTrie of(byte[][] bytes, int[] ids) {
+    int numNodes = 1;
+    byte[] previous = {};
+    int deepest = 0;
+    for (int id : ids) {
+      numNodes += bytes[id].length - common(previous, bytes[id]);
+      deepest = Math.max(deepest, bytes[id].length);
+      previous = bytes[id];
+    }
+    byte[] label = new byte[numNodes];
+    short[] depth = new short[numNodes];
+    int[] end = new int[numNodes];
+    int[] token = new int[numNodes];
+    int[] same = new int[bytes.length];
+    Arrays.fill(token, NONE);
+    Arrays.fill(same, NONE);
+    int[] open = new int[deepest + 1];
+    int numOpen = 1;
+    int node = 1;
+    previous = new byte[0];
+    for (int id : ids) {
+      byte[] own = bytes[id];
+      int shared = common(previous, own);
+      for (; numOpen > shared + 1; numOpen--) {
+        end[open[numOpen - 1]] = node;
+      }
+      for (int i = shared; i < own.length; i++) {
+        label[node] = own[i];
+        depth[node] = (short) (i + 1);
+        open[numOpen++] = node++;
+      }
+      int at = open[numOpen - 1];
+      same[id] = token[at];
+      token[at] = id;
+      previous = own;
+    }
+    for (; numOpen > 0; numOpen--) {
+      end[open[numOpen - 1]] = node;
+    }
+    return new TokenTrie(label, depth, end, token, same, deepest);
+  }
+
+  private static int common(byte[] a, byte[] b) {
+    int mismatch = Arrays.mismatch(a, b);
+    return mismatch < 0 ? a.length : mismatch;
+  }
+
+  int numNodes() {
+    return label.length;
+  }
+
+  /** Length of the longest token in bytes. */
+  int maxDepth() {
+    return maxDepth;
+  }
+
+  /** Length of the longest token below a node, or more. */
+  int deepestBelow(int node) {
+    return Math.min(maxDepth, depth[node] + end[node] - node);
+  }
+
+  boolean hasChildren(int node) {
+    return end[node] > node + 1;
+  }
+
+  /** Allows all tokens that end at a node. */
+  void allow(int node, long[] mask) {
+    for (int id = token[node]; id != NONE; id = sameBytes[id]) {
+      mask[id >> 6] |= 1L << id;
+    }
+  }
+}
