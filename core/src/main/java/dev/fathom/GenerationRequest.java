@@ -127,6 +127,11 @@ public final class GenerationRequest {
     return options.processedLogprobs;
   }
 
+  /** Returns what the text of the answer must look like, or null. */
+  public @Nullable ResponseFormat responseFormat() {
+    return options.responseFormat;
+  }
+
   /** Returns what is added to logits, by token id. */
   public Map<Integer, Float> logitBias() {
     return options.logitBias;
@@ -230,6 +235,7 @@ public final class GenerationRequest {
     private List<LogitsProcessor> logitsProcessors = List.of();
     private @Nullable String adapter;
     private @Nullable Speculation speculation;
+    private @Nullable ResponseFormat responseFormat;
 
     private Builder(Prompt prompt) {
       this.prompt = prompt;
@@ -265,6 +271,7 @@ public final class GenerationRequest {
       this.logitsProcessors = from.logitsProcessors;
       this.adapter = from.adapter;
       this.speculation = from.speculation;
+      this.responseFormat = from.responseFormat;
     }
 
     /** Ends each choice after so many tokens, at least 1. */
@@ -373,6 +380,15 @@ public final class GenerationRequest {
     /** Takes log-probabilities after penalties, temperature and truncation. */
     public Builder processedLogprobs(boolean processed) {
       processedLogprobs = processed;
+      return this;
+    }
+
+    /**
+     * Holds the text of the answer to a format; null for any text. Leave {@link #minTokens} at 0
+     * and {@link #ignoreEos} off with it: a format says itself where it may end.
+     */
+    public Builder responseFormat(@Nullable ResponseFormat format) {
+      responseFormat = format;
       return this;
     }
 
@@ -486,11 +502,15 @@ public final class GenerationRequest {
     /**
      * Returns the request.
      *
-     * @throws dev.fathom.error.InvalidRequestException if minTokens is above maxTokens
+     * @throws dev.fathom.error.InvalidRequestException if minTokens is above maxTokens, or given
+     *     with a response format
      */
     public GenerationRequest build() {
       if (maxTokens != null) {
         Checks.inRange("minTokens", minTokens, 0, maxTokens);
+      }
+      if (responseFormat != null) {
+        Checks.inRange("minTokens with a responseFormat", minTokens, 0, 0);
       }
       return new GenerationRequest(new Builder(this));
     }

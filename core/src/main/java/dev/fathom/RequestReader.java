@@ -1,7 +1,10 @@
 package dev.fathom;
 
 import dev.fathom.backend.SamplingParams;
+import dev.fathom.engine.AnswerGrammar;
 import dev.fathom.engine.EngineRequest;
+import dev.fathom.engine.GrammarConstraint;
+import dev.fathom.engine.RequestControls;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.InvalidRequestException;
 import dev.fathom.sampling.CounterRandom;
@@ -16,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +34,7 @@ final class RequestReader {
   private final int vocabSize;
   private final RequestSteering steering;
   private final Speculation speculation;
+  private final ResponseFormats formats;
 
   RequestReader(
       ModelText text,
@@ -43,6 +48,7 @@ final class RequestReader {
     this.vocabSize = vocabSize;
     this.steering = new RequestSteering(text.tokenizer(), vocabSize);
     this.speculation = speculation;
+    this.formats = new ResponseFormats(text.tokenizer(), vocabSize);
   }
 
   EngineRequest read(GenerationRequest request) {
@@ -52,18 +58,23 @@ final class RequestReader {
     Checks.inRange("minTokens", request.minTokens(), 0, maxTokens);
     Supplier<OutputParser> parser = parser(request.prompt());
     boolean startsReasoning = parser != null && parser.get().isInReasoning();
+    AnswerGrammar grammar = grammar(request, parser);
+    RequestControls controls =
+        steering.controls(request, startsReasoning).drafting(speculation(request).options());
     return new EngineRequest(
         ids,
         maxTokens,
         request.minTokens(),
         choices(request),
-        request.ignoreEos() ? new int[0] : text.endIds(),
-        checkIds("stopTokenIds", request.stopTokenIds().stream().mapToInt(i -> i).toArray()),
+        endIds(request),
+        stopIds(request),
         request.stop(),
-        parser,
+        grammar == null || parser == null ? parser : () -> parser.get().withLiteralContent(),
         startsReasoning,
         request.adapter(),
-        steering.controls(request, startsReasoning).drafting(speculation(request).options()));
+        grammar == null
+            ? controls
+            : controls.constrainedBy(() -> new GrammarConstraint(grammar)));
   }
 
   private Speculation speculation(GenerationRequest request) {
@@ -75,6 +86,25 @@ final class RequestReader {
           "load the model with speculation(Speculation.mtp()), or ask for Speculation.ngram(4)");
     }
     return wanted;
+  }
+
+  private int[] endIds(GenerationRequest request) {
+    return request.ignoreEos() ? new int[0] : text.endIds();
+  }
+
+  private int[] stopIds(GenerationRequest request) {
+    return checkIds("stopTokenIds", request.stopTokenIds().stream().mapToInt(i -> i).toArray());
+  }
+
+  private @Nullable AnswerGrammar grammar(
+      GenerationRequest request, @Nullable Supplier<OutputParser> parser) {
+    ResponseFormat format = request.responseFormat();
+    if (format == null) {
+      return null;
+    }
+    int[] ends =
+        IntStream.concat(Arrays.stream(endIds(request)), Arrays.stream(stopIds(request))).toArray();
+    return formats.compile(format, parser == null ? null : parser.get(), ends);
   }
 
   private @Nullable Supplier<OutputParser> parser(Prompt prompt) {

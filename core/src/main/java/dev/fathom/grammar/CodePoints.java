@@ -68,7 +68,24 @@ final class CodePoints {
   }
 
   CodePoints and(CodePoints other) {
-    return complement().or(other.complement()).complement();
+    int[] both = new int[bounds.length + other.bounds.length];
+    int len = 0;
+    int i = 0;
+    int j = 0;
+    while (i < numRanges() && j < other.numRanges()) {
+      int low = Math.max(first(i), other.first(j));
+      int high = Math.min(last(i), other.last(j));
+      if (low <= high) {
+        both[len++] = low;
+        both[len++] = high;
+      }
+      if (last(i) < other.last(j)) {
+        i++;
+      } else {
+        j++;
+      }
+    }
+    return new CodePoints(Arrays.copyOf(both, len));
   }
 
   CodePoints minus(CodePoints other) {

@@ -102,8 +102,13 @@ public final class GrammarMatcher {
     return true;
   }
 
-  /** Takes bytes that are not a token of their own; as {@link #accept}, but cannot go back. */
-  boolean acceptBytes(byte[] bytes, int from) {
+  /**
+   * Takes bytes that are not a token of their own, the end of one for example; as {@link #accept},
+   * but they are not counted and cannot be taken back.
+   *
+   * @param from index of the first byte
+   */
+  public boolean acceptBytes(byte[] bytes, int from) {
     Configuration at = current;
     for (int i = from; i < bytes.length; i++) {
       at = stepper.read(at, bytes[i] & 0xFF);

@@ -31,4 +31,11 @@ public sealed interface GrammarSource {
 
   /** A grammar in GBNF with a rule {@code root}. */
   record Gbnf(String source) implements GrammarSource {}
+
+  /**
+   * A grammar behind line feeds that do not belong to it.
+   *
+   * @param most how many line feeds there may be
+   */
+  record AfterNewlines(GrammarSource source, int most) implements GrammarSource {}
 }

@@ -23,6 +23,13 @@ final class RegexParser {
   private static final int MAX_COUNT = 100_000;
   private static final int END = -1;
 
+  /** Where an escape stands. In a negated class the larger set makes the smaller one. */
+  private enum Place {
+    OUTSIDE,
+    IN_CLASS,
+    IN_NEGATED_CLASS
+  }
+
   private final String pattern;
   private int at;
   private int nesting;
@@ -118,7 +125,10 @@ final class RegexParser {
     boolean repeats = at > start;
     if (repeats) {
       takeIf("?");
-      if (peek() == '*' || peek() == '+' || peek() == '?') {
+      int next = at;
+      boolean counts = peek() == '{' && !counted(atom).equals(atom);
+      at = next;
+      if (counts || peek() == '*' || peek() == '+' || peek() == '?') {
         throw malformed("a quantifier must have something to repeat");
       }
     }
@@ -165,7 +175,7 @@ final class RegexParser {
       case '(' -> group();
       case '[' -> new Expr.Chars(charClass());
       case '.' -> new Expr.Chars(CharClasses.NO_LINE_END);
-      case '\\' -> new Expr.Chars(escape(false));
+      case '\\' -> new Expr.Chars(escape(Place.OUTSIDE));
       case '*', '+', '?' -> throw malformed("a quantifier must have something to repeat");
       default -> new Expr.Chars(CodePoints.of(c));
     };
@@ -198,16 +208,17 @@ final class RegexParser {
 
   private CodePoints charClass() {
     boolean negated = takeIf("^");
+    Place place = negated ? Place.IN_NEGATED_CLASS : Place.IN_CLASS;
     List<CodePoints> members = new ArrayList<>();
     while (!takeIf("]")) {
-      CodePoints first = member();
+      CodePoints first = member(place);
       boolean range = peek() == '-' && at + 1 < pattern.length() && pattern.charAt(at + 1) != ']';
       if (!range) {
         members.add(first);
         continue;
       }
       take();
-      CodePoints last = member();
+      CodePoints last = member(place);
       if (!isSingle(first) || !isSingle(last) || last.first(0) < first.first(0)) {
         throw malformed("a range of characters must have two ends in order");
       }
@@ -221,20 +232,22 @@ final class RegexParser {
     return set.numRanges() == 1 && set.first(0) == set.last(0);
   }
 
-  private CodePoints member() {
+  private CodePoints member(Place place) {
     int c = take();
-    return c == '\\' ? escape(true) : CodePoints.of(c);
+    return c == '\\' ? escape(place) : CodePoints.of(c);
   }
 
-  private CodePoints escape(boolean inClass) {
+  private CodePoints escape(Place place) {
     int c = take();
     return switch (c) {
       case 'd' -> CharClasses.DIGIT;
       case 'D' -> CharClasses.DIGIT.complement();
       case 'w' -> CharClasses.WORD;
       case 'W' -> CharClasses.WORD.complement();
-      case 's' -> CharClasses.SPACE;
-      case 'S' -> CharClasses.ANY_SPACE.complement();
+      case 's' -> place == Place.IN_NEGATED_CLASS ? CharClasses.ANY_SPACE : CharClasses.SPACE;
+      case 'S' ->
+          (place == Place.IN_NEGATED_CLASS ? CharClasses.SPACE : CharClasses.ANY_SPACE)
+              .complement();
       case 't' -> CodePoints.of('\t');
       case 'n' -> CodePoints.of('\n');
       case 'r' -> CodePoints.of('\r');
@@ -242,11 +255,11 @@ final class RegexParser {
       case 'v' -> CodePoints.of(0x0B);
       case 'x' -> CodePoints.of(hex(2));
       case 'u' -> unicode();
-      case 'c' -> CodePoints.of(take() & 31);
+      case 'c' -> control();
       case 'p' -> property();
       case 'P' -> property().complement();
       case 'b' -> {
-        if (!inClass) {
+        if (place == Place.OUTSIDE) {
           throw unsupported("word boundaries");
         }
         yield CodePoints.of('\b');
@@ -256,6 +269,15 @@ final class RegexParser {
       case '0' -> CodePoints.of(0);
       default -> identity(c);
     };
+  }
+
+  /** Engines differ about small letters. */
+  private CodePoints control() {
+    int letter = take();
+    if (letter < 'A' || letter > 'Z') {
+      throw unsupported("\\c with anything but a capital letter");
+    }
+    return CodePoints.of(letter & 31);
   }
 
   private CodePoints identity(int c) {

@@ -102,7 +102,8 @@ final class SchemaCompiler {
     }
     Rules own = new Rules(budget());
     SchemaCompiler other = new SchemaCompiler(document, own, JsonGap.NONE, Mode.SUPERSET);
-    return !Productivity.of(own)[other.run(joint).rule()];
+    Expr.Ref root = other.run(joint);
+    return !Productivity.of(own)[root.rule()];
   }
 
   private Expr body(List<Node> nodes) {

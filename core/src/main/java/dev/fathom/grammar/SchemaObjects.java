@@ -55,7 +55,10 @@ final class SchemaObjects {
     for (String name : names) {
       boolean required = one.required.contains(name);
       List<Node> schemas = schemasOf(name);
-      boolean forbidden = schemas.stream().anyMatch(SchemaObjects::isFalse) || !mayBeNamed(name);
+      boolean forbidden =
+          schemas.stream().anyMatch(SchemaObjects::isFalse)
+              || (one.closed && schemas.isEmpty())
+              || !mayBeNamed(name);
       if (forbidden && required) {
         return Expr.NEVER;
       }

@@ -6,6 +6,7 @@ import dev.fathom.json.JsonNumber;
 import dev.fathom.json.JsonObject;
 import dev.fathom.json.JsonString;
 import dev.fathom.json.JsonValue;
+import dev.fathom.json.JsonWriter;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -85,7 +86,7 @@ final class SchemaValues {
         }
         yield bracketed("[", parts, "]", json);
       }
-      default -> Expr.text(value.toString());
+      default -> Expr.text(JsonWriter.compact(value));
     };
   }
 

@@ -24,6 +24,10 @@ final class StringFormats {
   private static final String IPV4 = BYTE + "(\\." + BYTE + "){3}";
   private static final String LABEL = "[a-z](-?[a-z0-9]){0,30}";
   private static final String HOST = LABEL + "(\\." + LABEL + "){0,5}";
+
+  /** Some validators know all top-level domains and refuse others. */
+  private static final String TOP = "(com|org|net|edu|gov|info|io|de|uk|fr|cn|jp|us)";
+
   private static final String HEX16 = "[0-9a-fA-F]{1,4}";
 
   private static final Map<String, String> PATTERNS =
@@ -38,7 +42,7 @@ final class StringFormats {
                   + "([0-9]{1,4}S)?|[0-9]{1,4}S))?|T([0-9]{1,4}H([0-9]{1,4}M([0-9]{1,4}S)?)?"
                   + "|[0-9]{1,4}M([0-9]{1,4}S)?|[0-9]{1,4}S))"),
           Map.entry("uuid", "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
-          Map.entry("email", "[a-z0-9]+([._+-][a-z0-9]+)*@" + LABEL + "(\\." + LABEL + "){1,4}"),
+          Map.entry("email", "[a-z0-9]{1,20}([._+-][a-z0-9]{1,20}){0,2}@(" + LABEL + "\\.){1,3}" + TOP),
           Map.entry("hostname", HOST),
           Map.entry("ipv4", IPV4),
           Map.entry("ipv6", ipv6()),

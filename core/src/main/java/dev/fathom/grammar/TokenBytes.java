@@ -111,6 +111,17 @@ public final class TokenBytes {
     return tokenId >= 0 && tokenId < bytes.length ? bytes[tokenId] : NO_BYTES;
   }
 
+  /** Returns a new mask of all ordinary tokens. */
+  public long[] ordinary() {
+    long[] mask = new long[numWords];
+    for (int id = 0; id < bytes.length; id++) {
+      if (bytes[id].length > 0) {
+        mask[id >> 6] |= 1L << id;
+      }
+    }
+    return mask;
+  }
+
   TokenTrie all() {
     return all;
   }

@@ -110,6 +110,29 @@ final class TokenTrie {
     return end[node] > node + 1;
   }
 
+  /** Returns the node of the bytes from an index on, {@link #NONE} if no token starts so. */
+  int find(byte[] bytes, int from) {
+    int node = 0;
+    for (int i = from; i < bytes.length; i++) {
+      int child = node + 1;
+      while (child < end[node] && label[child] != bytes[i]) {
+        child = end[child];
+      }
+      if (child >= end[node]) {
+        return NONE;
+      }
+      node = child;
+    }
+    return node;
+  }
+
+  /** Forbids all tokens that end at a node. */
+  void forbid(int node, long[] mask) {
+    for (int id = token[node]; id != NONE; id = sameBytes[id]) {
+      mask[id >> 6] &= ~(1L << id);
+    }
+  }
+
   /** Allows all tokens that end at a node. */
   void allow(int node, long[] mask) {
     for (int id = token[node]; id != NONE; id = sameBytes[id]) {

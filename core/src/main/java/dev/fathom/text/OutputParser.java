@@ -21,6 +21,12 @@ import java.util.List;
  */
 public final class OutputParser {
 
+  /** The text that opens reasoning, a token of its own in most vocabularies. */
+  public static final String REASONING_START = ControlTokens.THINK;
+
+  /** The text that closes reasoning, a token of its own in most vocabularies. */
+  public static final String REASONING_END = ControlTokens.END_THINK;
+
   /** What an answer starts with. */
   enum Start {
     CONTENT,
@@ -39,7 +45,7 @@ public final class OutputParser {
   private final TokenDecoder decoder;
   private final int endId;
   private final CallBlock calls;
-  private final List<String> contentMarks;
+  private List<String> contentMarks;
   private final List<String> reasoningMarks;
   private final StringBuilder pending = new StringBuilder();
 
@@ -75,6 +81,22 @@ public final class OutputParser {
   /** Returns whether the text that comes next is reasoning, as far as is known. */
   public boolean isInReasoning() {
     return state == State.REASONING;
+  }
+
+  /**
+   * Takes all content as it is: once reasoning is over, if there is any, no tag and no call is
+   * looked for. For answers that follow a grammar. Call it before the first text.
+   *
+   * @return this parser
+   */
+  public OutputParser withLiteralContent() {
+    contentMarks = List.of();
+    return this;
+  }
+
+  /** Returns how many line feeds behind the end of reasoning are not content. */
+  public int newlinesAfterReasoning() {
+    return grammar.newlinesAroundTags() ? 2 : 0;
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.fathom.examples.cli;
 import dev.fathom.GenerationRequest;
 import dev.fathom.Prompt;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Options that say how tokens are chosen: greedily unless told otherwise. */
@@ -30,6 +31,8 @@ final class SamplingOptions {
   @Option(names = "--seed", paramLabel = "N", description = "Repeat the same random choices.")
   @Nullable Long seed;
 
+  @Mixin FormatOptions format = new FormatOptions();
+
   /**
    * Returns a request with these options.
    *
@@ -46,6 +49,6 @@ final class SamplingOptions {
     if (seed != null) {
       builder.seed(seed);
     }
-    return builder.build();
+    return builder.responseFormat(format.format()).build();
   }
 }
