@@ -152,8 +152,7 @@ final class CharAutomaton {
     boolean[] ends = new boolean[sink + 1];
     for (int s = 0; s < sink; s++) {
       List<Arc> own = new ArrayList<>(arcs.get(s));
-      CodePoints rest =
-          CodePoints.union(own.stream().map(Arc::set).toList()).complement();
+      CodePoints rest = CodePoints.union(own.stream().map(Arc::set).toList()).complement();
       if (!rest.isEmpty()) {
         own.add(new Arc(rest, sink));
       }

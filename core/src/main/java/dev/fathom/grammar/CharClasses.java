@@ -39,9 +39,28 @@ final class CharClasses {
       "-- Lu Ll Lt Lm Lo Mn Me Mc Nd Nl No Zs Zl Zp Cc Cf -- Co Cs Pd Ps Pe Pc Po Sm Sc Sk So Pi Pf";
 
   private static final String[] LONG_NAMES = {
-    "Letter", "L", "Uppercase_Letter", "Lu", "Lowercase_Letter", "Ll", "Mark", "M",
-    "Number", "N", "Decimal_Number", "Nd", "Punctuation", "P", "Symbol", "S", "Separator", "Z",
-    "Alphabetic", "Alphabetic", "digit", "Nd"
+    "Letter",
+    "L",
+    "Uppercase_Letter",
+    "Lu",
+    "Lowercase_Letter",
+    "Ll",
+    "Mark",
+    "M",
+    "Number",
+    "N",
+    "Decimal_Number",
+    "Nd",
+    "Punctuation",
+    "P",
+    "Symbol",
+    "S",
+    "Separator",
+    "Z",
+    "Alphabetic",
+    "Alphabetic",
+    "digit",
+    "Nd"
   };
 
   private CharClasses() {}

@@ -226,8 +226,7 @@ public final class GrammarMatcher {
       locals.add(graph.above(at, members, n));
       frames.add(frame);
     }
-    return new Continuation(
-        locals.toArray(Configuration[]::new), frames.toArray(Frame[]::new));
+    return new Continuation(locals.toArray(Configuration[]::new), frames.toArray(Frame[]::new));
   }
 
   /** Continues the tokens below a node, at which a rule ended, with the rule's callers. */

@@ -81,8 +81,7 @@ public final class Grammars {
       case GrammarSource.OneOf choice -> choice(choice.texts());
       case GrammarSource.Gbnf gbnf -> GbnfParser.parse(gbnf.source(), rules);
       case GrammarSource.AfterNewlines after ->
-          Expr.seq(
-              new Expr.Repeat(Expr.text("\n"), 0, after.most()), root(after.source(), rules));
+          Expr.seq(new Expr.Repeat(Expr.text("\n"), 0, after.most()), root(after.source(), rules));
     };
   }
 

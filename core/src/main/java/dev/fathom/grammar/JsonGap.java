@@ -6,8 +6,8 @@ public enum JsonGap {
   NONE,
 
   /**
-   * One space behind commas and colons, or a line feed and up to 32 spaces or tabs behind commas and
-   * inside brackets: what models write, within bounds, so that none can go on for ever.
+   * One space behind commas and colons, or a line feed and up to 32 spaces or tabs behind commas
+   * and inside brackets: what models write, within bounds, so that none can go on for ever.
    */
   FLEXIBLE
 }

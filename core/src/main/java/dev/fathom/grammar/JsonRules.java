@@ -34,8 +34,7 @@ final class JsonRules {
               ? Expr.EMPTY
               : rules.add(
                   "gap",
-                  Expr.optional(
-                      Expr.alt(Expr.text(" "), Expr.seq(Expr.text("\n"), blanks))));
+                  Expr.optional(Expr.alt(Expr.text(" "), Expr.seq(Expr.text("\n"), blanks))));
     }
     return gap;
   }
@@ -91,8 +90,7 @@ final class JsonRules {
               "number",
               Expr.seq(
                   integer(),
-                  Expr.optional(
-                      Expr.seq(Expr.text("."), new Expr.Repeat(digit, 1, MAX_DIGITS))),
+                  Expr.optional(Expr.seq(Expr.text("."), new Expr.Repeat(digit, 1, MAX_DIGITS))),
                   Expr.optional(
                       Expr.seq(
                           new Expr.Chars(CodePoints.of('e', 'E')),
@@ -110,7 +108,11 @@ final class JsonRules {
       rules.define(
           rule,
           Expr.alt(
-              string(), object(), array(), number(), new Expr.Texts(List.of("true", "false", "null"))));
+              string(),
+              object(),
+              array(),
+              number(),
+              new Expr.Texts(List.of("true", "false", "null"))));
     }
     return value;
   }

@@ -114,9 +114,8 @@ final class NetworkAnalysis {
   }
 
   /**
-   * For each state the least number of rules that must be open at once above its own. States
-   * settle in the order of that number: depth 0 first, then what calls a rule of depth 0, and so
-   * on.
+   * For each state the least number of rules that must be open at once above its own. States settle
+   * in the order of that number: depth 0 first, then what calls a rule of depth 0, and so on.
    */
   private int[] needs() {
     int[] need = new int[net.numStates];

@@ -98,11 +98,7 @@ record NumberSpec(
       boolean free = most == null || most.signum() > 0;
       BigDecimal from = most == null || most.signum() > 0 ? zero : most.negate();
       writer.add(
-          minus,
-          from,
-          free || highIncluded,
-          least == null ? null : least.negate(),
-          lowIncluded);
+          minus, from, free || highIncluded, least == null ? null : least.negate(), lowIncluded);
     }
     return writer.done();
   }
@@ -156,7 +152,11 @@ record NumberSpec(
 
     /** Adds the magnitudes in an interval behind a state. */
     void add(
-        int from, BigDecimal least, boolean withLeast, @Nullable BigDecimal most, boolean withMost) {
+        int from,
+        BigDecimal least,
+        boolean withLeast,
+        @Nullable BigDecimal most,
+        boolean withMost) {
       Digits lowDigits = new Digits(least);
       Digits highDigits = most == null ? null : new Digits(most);
       int longest =
@@ -267,8 +267,7 @@ record NumberSpec(
     boolean includes(Place place) {
       boolean lowEnough =
           !place.atHigh() || most == null || withMost || !most.isZeroFrom(place.pos());
-      boolean highEnough =
-          !place.atLow() || (withLeast && least.isZeroFrom(place.pos()));
+      boolean highEnough = !place.atLow() || (withLeast && least.isZeroFrom(place.pos()));
       return lowEnough && highEnough;
     }
   }

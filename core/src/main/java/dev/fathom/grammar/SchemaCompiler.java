@@ -77,8 +77,7 @@ final class SchemaCompiler {
   /** Returns the rule for values that satisfy all of some schemas. */
   Expr.Ref all(List<Node> nodes) {
     List<Node> distinct = nodes.stream().distinct().toList();
-    String key =
-        distinct.stream().map(Node::pointer).sorted().collect(Collectors.joining("\n"));
+    String key = distinct.stream().map(Node::pointer).sorted().collect(Collectors.joining("\n"));
     Expr.Ref same = known.get(key);
     if (same != null) {
       return same;
@@ -303,8 +302,7 @@ final class SchemaCompiler {
       Expr next = Expr.seq(json.comma(), element(one, i), rest);
       rest = rules.add("items", i >= min ? Expr.alt(end, next) : next);
     }
-    Expr some =
-        numPrefix == 0 ? Expr.NEVER : Expr.seq(json.gap(), element(one, 0), rest);
+    Expr some = numPrefix == 0 ? Expr.NEVER : Expr.seq(json.gap(), element(one, 0), rest);
     Expr forms = min == 0 ? Expr.alt(Expr.text("]"), some) : some;
     return Expr.seq(Expr.text("["), forms);
   }

@@ -257,9 +257,7 @@ final class SchemaDocument {
       return otherwise;
     }
     BigDecimal number = value instanceof JsonNumber n ? decimal(node, keyword, n) : null;
-    if (number == null
-        || number.signum() < 0
-        || number.remainder(BigDecimal.ONE).signum() != 0) {
+    if (number == null || number.signum() < 0 || number.remainder(BigDecimal.ONE).signum() != 0) {
       throw invalid(node, keyword, "it must be a whole number >= 0");
     }
     boolean huge = number.compareTo(BigDecimal.valueOf(Integer.MAX_VALUE / 2)) > 0;

@@ -114,8 +114,7 @@ final class SchemaObjects {
   private boolean mayBeNamed(String name) {
     for (SchemaCase.ObjectScope scope : one.objects) {
       if (scope.names() != null
-          && compiler.cases(List.of(scope.names())).stream()
-              .noneMatch(c -> isNamed(c, name))) {
+          && compiler.cases(List.of(scope.names())).stream().noneMatch(c -> isNamed(c, name))) {
         return false;
       }
     }
@@ -126,8 +125,7 @@ final class SchemaObjects {
     boolean listed =
         names.values == null
             || names.values.stream()
-                .anyMatch(v ->
-                    v instanceof JsonString s && s.value().equals(name));
+                .anyMatch(v -> v instanceof JsonString s && s.value().equals(name));
     return listed && names.types.contains(SchemaType.STRING) && compiler.matches(names, name);
   }
 
@@ -282,8 +280,7 @@ final class SchemaObjects {
         if (!others.equals(Expr.NEVER) && (max < 0 || count < max)) {
           Expr then = max < 0 ? null : more[count + 1];
           Expr pair = Expr.seq(json.comma(), others);
-          forms.add(
-              then == null ? Expr.seq(pair, Expr.any(pair), end) : Expr.seq(pair, then));
+          forms.add(then == null ? Expr.seq(pair, Expr.any(pair), end) : Expr.seq(pair, then));
         }
       }
       more[count] = compiler.rules.add("more", new Expr.Alt(forms));
@@ -299,17 +296,13 @@ final class SchemaObjects {
       for (int count = 0; count <= cap; count++) {
         int after = max < 0 ? Math.min(count + 1, cap) : count + 1;
         Expr taken =
-            after > cap
-                ? Expr.NEVER
-                : Expr.seq(json.comma(), property.pair(), more[after]);
+            after > cap ? Expr.NEVER : Expr.seq(json.comma(), property.pair(), more[after]);
         Expr form = property.required() ? taken : Expr.alt(taken, more[count]);
         next[count] = compiler.rules.add("more", form);
       }
       int first1 = max < 0 ? Math.min(1, cap) : 1;
-      Expr begin =
-          first1 > cap ? Expr.NEVER : Expr.seq(json.gap(), property.pair(), more[first1]);
-      first =
-          property.required() ? begin : compiler.rules.add("first", Expr.alt(begin, first));
+      Expr begin = first1 > cap ? Expr.NEVER : Expr.seq(json.gap(), property.pair(), more[first1]);
+      first = property.required() ? begin : compiler.rules.add("first", Expr.alt(begin, first));
       more = next;
     }
     return Expr.seq(Expr.text("{"), first);

@@ -42,7 +42,8 @@ final class StringFormats {
                   + "([0-9]{1,4}S)?|[0-9]{1,4}S))?|T([0-9]{1,4}H([0-9]{1,4}M([0-9]{1,4}S)?)?"
                   + "|[0-9]{1,4}M([0-9]{1,4}S)?|[0-9]{1,4}S))"),
           Map.entry("uuid", "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
-          Map.entry("email", "[a-z0-9]{1,20}([._+-][a-z0-9]{1,20}){0,2}@(" + LABEL + "\\.){1,3}" + TOP),
+          Map.entry(
+              "email", "[a-z0-9]{1,20}([._+-][a-z0-9]{1,20}){0,2}@(" + LABEL + "\\.){1,3}" + TOP),
           Map.entry("hostname", HOST),
           Map.entry("ipv4", IPV4),
           Map.entry("ipv6", ipv6()),

@@ -44,8 +44,7 @@ public final class TokenBytes {
     List<Slice> made = new ArrayList<>();
     for (int maxChars : SLICE_LENS) {
       long[] tokens = new long[numWords];
-      int[] others =
-          Arrays.stream(ids).filter(id -> !isPlain(bytes[id], maxChars)).toArray();
+      int[] others = Arrays.stream(ids).filter(id -> !isPlain(bytes[id], maxChars)).toArray();
       BitSet rest = new BitSet();
       Arrays.stream(others).forEach(rest::set);
       for (int id : ids) {

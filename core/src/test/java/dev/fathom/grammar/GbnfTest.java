@@ -63,7 +63,8 @@ class GbnfTest {
 
   @Test
   void aGrammarThatMatchesNothingIsRefused() {
-    assertThatThrownBy(() -> compile("root ::= \"a\" root")).hasMessageContaining("No text matches");
+    assertThatThrownBy(() -> compile("root ::= \"a\" root"))
+        .hasMessageContaining("No text matches");
   }
 
   @Test

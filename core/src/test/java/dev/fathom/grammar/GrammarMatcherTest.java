@@ -18,14 +18,16 @@ class GrammarMatcherTest {
           new GrammarSource.Regex("(ab|abc|a你)*[0-9]{2,5}(e\\+)?x?"),
           new GrammarSource.Regex("[^a]{0,300}a.*"),
           new GrammarSource.OneOf(List.of("yes", "no", "yes, no", "abc", "ab,c")),
-          new GrammarSource.Gbnf("root ::= t (\"+\" t)*\nt ::= \"1\" | \"(\" root \")\" | [0-9]{200,400}"),
+          new GrammarSource.Gbnf(
+              "root ::= t (\"+\" t)*\nt ::= \"1\" | \"(\" root \")\" | [0-9]{200,400}"),
           new GrammarSource.Gbnf("root ::= \"a\" root \"b\" | \"a\" root \"c\" | \"ab\" | \"\""),
           new GrammarSource.Gbnf("root ::= x x x\nx ::= y? \"a\"? \n y ::= \"b\" x | \"ab\""),
           schema(
               """
               {"type":"object","properties":{"name":{"type":"string","maxLength":5},
                "a":{"type":"array","items":{"$ref":"#"},"maxItems":90},
-               "abc":{"type":"number","minimum":-1,"maximum":120}},"required":["a"]}"""),
+               "abc":{"type":"number","minimum":-1,"maximum":120}},"required":["a"]}\
+              """),
           schema("{\"type\":\"string\",\"minLength\":130,\"maxLength\":140}"),
           schema("{\"type\":\"string\",\"pattern\":\"^(ab|你)+$\"}"));
 
@@ -127,8 +129,7 @@ class GrammarMatcherTest {
   @Test
   void aTokenThatIsRefusedChangesNothing() {
     TokenBytes vocabulary = Vocabularies.small();
-    GrammarMatcher matcher =
-        compile(new GrammarSource.Regex("ab+c"), vocabulary).newMatcher();
+    GrammarMatcher matcher = compile(new GrammarSource.Regex("ab+c"), vocabulary).newMatcher();
     assertThat(matcher.accept('a')).isTrue();
     long[] before = matcher.mask().clone();
     assertThat(matcher.accept('c')).isFalse();

@@ -13,8 +13,7 @@ final class Judge {
   private final Schema schema;
 
   Judge(String schemaJson) {
-    SchemaRegistry registry =
-        SchemaRegistry.withDefaultDialect(SpecificationVersion.DRAFT_2020_12);
+    SchemaRegistry registry = SchemaRegistry.withDefaultDialect(SpecificationVersion.DRAFT_2020_12);
     this.schema = registry.getSchema(schemaJson, InputFormat.JSON);
   }
 

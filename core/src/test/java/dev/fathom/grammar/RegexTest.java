@@ -163,7 +163,19 @@ class RegexTest {
   @Test
   void malformedExpressionsAreRefusedWithThePlace() {
     for (String pattern :
-        List.of("(a", "a)", "[a", "*a", "a**", "a{2}{3}", "a{3,2}", "[b-a]", "\\", "\\q", "\\u{110000}", "\\xg")) {
+        List.of(
+            "(a",
+            "a)",
+            "[a",
+            "*a",
+            "a**",
+            "a{2}{3}",
+            "a{3,2}",
+            "[b-a]",
+            "\\",
+            "\\q",
+            "\\u{110000}",
+            "\\xg")) {
       assertThatThrownBy(() -> compile(pattern))
           .as(pattern)
           .isInstanceOfSatisfying(

@@ -42,14 +42,18 @@ class StructuredOutputTest {
        "required": ["name", "age", "born"],
        "additionalProperties": false,
        "$defs": {"short": {"type": "object", "required": ["id"],
-         "properties": {"id": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"}}}}}""";
+         "properties": {"id": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"}}}}}\
+      """;
 
   private static DeepSeekModel model;
 
   @BeforeAll
   static void load() {
     model =
-        DeepSeekModel.builder(Path.of("models", "sample")).contextTokens(512).maxSequences(16).load();
+        DeepSeekModel.builder(Path.of("models", "sample"))
+            .contextTokens(512)
+            .maxSequences(16)
+            .load();
   }
 
   @AfterAll
@@ -113,7 +117,8 @@ class StructuredOutputTest {
   void objectsRegularExpressionsChoicesAndGrammarsAreKept() {
     complete(generate(20, ResponseFormat.jsonObject(), false))
         .forEach(answer -> isValid("{\"type\": \"object\"}", answer.text()));
-    List<Generation> dates = generate(20, ResponseFormat.regex("20[0-9]{2}-(0[1-9]|1[0-2])"), false);
+    List<Generation> dates =
+        generate(20, ResponseFormat.regex("20[0-9]{2}-(0[1-9]|1[0-2])"), false);
     assertThat(complete(dates)).hasSize(20);
     dates.forEach(answer -> assertThat(answer.text()).matches("20[0-9]{2}-(0[1-9]|1[0-2])"));
     List<Generation> choices = generate(20, ResponseFormat.choice("yes", "no", "not sure"), false);
@@ -166,8 +171,7 @@ class StructuredOutputTest {
         ResponseFormat.jsonSchema("{\"not\": {}}"),
         ErrorCode.GRAMMAR_UNSUPPORTED,
         "leave the keyword out");
-    refused(
-        ResponseFormat.regex("a".repeat(20_001)), ErrorCode.GRAMMAR_TOO_LARGE, "shorten it");
+    refused(ResponseFormat.regex("a".repeat(20_001)), ErrorCode.GRAMMAR_TOO_LARGE, "shorten it");
     List<String> texts = new ArrayList<>();
     for (int i = 0; i < 30_000; i++) {
       texts.add(i + " elements");
