@@ -219,6 +219,8 @@ final class ConfigurationGraph {
   }
 
   private TokenSet pack(long[] mask, TokenTrie tree, int[] openNodes, int depth) {
+    int[] behind = tree.childrenOf(openNodes);
+    int[] first = behind.length == 0 ? behind : tree.sortByLabel(behind);
     int count = 0;
     for (long word : mask) {
       count += Long.bitCount(word);
@@ -229,7 +231,7 @@ final class ConfigurationGraph {
       }
       long[] same = masks.putIfAbsent(new Mask(mask), mask);
       long[] shared = same == null ? mask : same;
-      return new TokenSet(count, new int[0], shared, tree, openNodes, depth);
+      return new TokenSet(count, new int[0], shared, tree, behind, first, depth);
     }
     int[] ids = new int[count];
     int n = 0;
@@ -238,6 +240,6 @@ final class ConfigurationGraph {
         ids[n++] = (w << 6) + Long.numberOfTrailingZeros(word);
       }
     }
-    return new TokenSet(count, ids, new long[0], tree, openNodes, depth);
+    return new TokenSet(count, ids, new long[0], tree, behind, first, depth);
   }
 }

@@ -21,8 +21,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class GrammarMatcher {
 
-  /** Most rules that may be open at once: about 100 levels of JSON. */
-  static final int MAX_DEPTH = 256;
+  /** Most rules that may be open at once: about 400 levels of JSON. */
+  static final int MAX_DEPTH = 1024;
 
   /** Most tokens that {@link #rollback} can take back. */
   public static final int MAX_ROLLBACK = 64;
@@ -179,7 +179,7 @@ public final class GrammarMatcher {
     if (locals.length == 1) {
       TokenSet only = graph.tokens(locals[0]);
       Frame frame = now.frames()[0];
-      boolean closed = only.open().length == 0 || frame == Frame.BOTTOM;
+      boolean closed = only.isClosed() || frame == Frame.BOTTOM;
       if (closed && only.mask().length > 0 && frame.depth() + only.depth() <= MAX_DEPTH) {
         return only.mask();
       }
@@ -193,12 +193,9 @@ public final class GrammarMatcher {
         return exactly();
       }
       tokens.addTo(mask);
-      if (frame != Frame.BOTTOM) {
-        for (int node : tokens.open()) {
-          if (!goOn(tokens.tree(), node, frame)) {
-            return exactly();
-          }
-        }
+      boolean closed = tokens.isClosed() || frame == Frame.BOTTOM;
+      if (!closed && !goOn(tokens, frame)) {
+        return exactly();
       }
     }
     return mask;
@@ -229,8 +226,7 @@ public final class GrammarMatcher {
     return new Continuation(locals.toArray(Configuration[]::new), frames.toArray(Frame[]::new));
   }
 
-  /** Continues the tokens below a node, at which a rule ended, with the rule's callers. */
-  private boolean goOn(TokenTrie tree, int node, Frame ended) {
+  private Continuation behind(Frame ended) {
     Continuation then = continuations.get(ended);
     if (then == null) {
       if (continuations.size() >= MAX_CONTINUATIONS) {
@@ -239,6 +235,52 @@ public final class GrammarMatcher {
       then = split(stepper.returned(ended));
       continuations.put(ended, then);
     }
+    return then;
+  }
+
+  /** Continues tokens during which a rule ended with the rule's callers, byte by byte. */
+  private boolean goOn(TokenSet tokens, Frame ended) {
+    Continuation then = behind(ended);
+    int[] first = tokens.first();
+    for (int i = 0; i < then.locals().length; i++) {
+      Frame frame = then.frames()[i];
+      for (int b = 0; b < 256; b++) {
+        if (first[b] == first[b + 1]) {
+          continue;
+        }
+        Configuration next = graph.next(then.locals()[i], (byte) b);
+        if (next.isDead()) {
+          continue;
+        }
+        if (frame.depth() + next.depth > MAX_DEPTH) {
+          return false;
+        }
+        for (int k = first[b]; k < first[b + 1]; k++) {
+          if (!enter(tokens.tree(), tokens.behind()[k], next, frame)) {
+            return false;
+          }
+        }
+      }
+    }
+    return true;
+  }
+
+  /** Allows the token of a node and goes on below it. */
+  private boolean enter(TokenTrie tree, int node, Configuration at, Frame frame) {
+    tree.allow(node, mask);
+    if (++steps > MAX_STEPS) {
+      return false;
+    }
+    if (!tree.hasChildren(node)) {
+      return true;
+    }
+    boolean open = at.ends && frame != Frame.BOTTOM;
+    return (!open || goOn(tree, node, frame)) && (at.isStuck() || walk(tree, node, at, frame));
+  }
+
+  /** Continues the tokens below a node, at which a rule ended, with the rule's callers. */
+  private boolean goOn(TokenTrie tree, int node, Frame ended) {
+    Continuation then = behind(ended);
     for (int i = 0; i < then.locals().length; i++) {
       if (!walk(tree, node, then.locals()[i], then.frames()[i])) {
         return false;

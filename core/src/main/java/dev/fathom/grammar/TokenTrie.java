@@ -110,6 +110,35 @@ final class TokenTrie {
     return end[node] > node + 1;
   }
 
+  /** Returns all children of some nodes. */
+  int[] childrenOf(int[] nodes) {
+    int[] children = new int[64];
+    int n = 0;
+    for (int node : nodes) {
+      for (int child = node + 1; child < end[node]; child = end[child]) {
+        children = n == children.length ? Arrays.copyOf(children, n * 2) : children;
+        children[n++] = child;
+      }
+    }
+    return Arrays.copyOf(children, n);
+  }
+
+  /** Sorts nodes by their byte and returns where those of each byte start, 257 numbers. */
+  int[] sortByLabel(int[] nodes) {
+    int[] first = new int[257];
+    for (int node : nodes) {
+      first[(label[node] & 0xFF) + 1]++;
+    }
+    for (int b = 0; b < 256; b++) {
+      first[b + 1] += first[b];
+    }
+    int[] next = Arrays.copyOf(first, 256);
+    for (int node : nodes.clone()) {
+      nodes[next[label[node] & 0xFF]++] = node;
+    }
+    return first;
+  }
+
   /** Returns the node of the bytes from an index on, {@link #NONE} if no token starts so. */
   int find(byte[] bytes, int from) {
     int node = 0;
