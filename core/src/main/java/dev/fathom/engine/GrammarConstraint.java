@@ -17,7 +17,9 @@ public final class GrammarConstraint implements TokenConstraint {
   private enum Phase {
     FREE,
     BOUND,
-    ENDED
+    ENDED,
+    /** A draft assumes a token that is not allowed: what follows it will be taken back. */
+    LOST
   }
 
   private final AnswerGrammar grammar;
@@ -37,7 +39,11 @@ public final class GrammarConstraint implements TokenConstraint {
 
   @Override
   public boolean isActive() {
-    return phase != Phase.FREE || grammar.freeTokens() != null || seen > 0;
+    return switch (phase) {
+      case FREE -> grammar.freeTokens() != null || seen > 0;
+      case BOUND -> true;
+      case ENDED, LOST -> false;
+    };
   }
 
   @Override
@@ -45,7 +51,7 @@ public final class GrammarConstraint implements TokenConstraint {
     switch (phase) {
       case FREE -> restrictFree(allowed);
       case BOUND -> restrictBound(allowed);
-      case ENDED -> {}
+      case ENDED, LOST -> {}
     }
   }
 
@@ -94,11 +100,10 @@ public final class GrammarConstraint implements TokenConstraint {
       case FREE -> acceptFree(token);
       case BOUND -> {
         if (!matcher.accept(token)) {
-          requireEnd(token);
-          phase = Phase.ENDED;
+          phase = isEnd(token) ? Phase.ENDED : Phase.LOST;
         }
       }
-      case ENDED -> {}
+      case ENDED, LOST -> {}
     }
   }
 
@@ -116,17 +121,17 @@ public final class GrammarConstraint implements TokenConstraint {
     phase = Phase.BOUND;
     matcher = grammar.grammar().newMatcher();
     if (!matcher.acceptBytes(bytes, -1 - after)) {
-      throw new IllegalStateException("must begin the grammar: token=" + token);
+      phase = Phase.LOST;
     }
   }
 
-  private void requireEnd(int token) {
+  private boolean isEnd(int token) {
     for (int end : grammar.endIds()) {
       if (end == token && matcher.mayEnd()) {
-        return;
+        return true;
       }
     }
-    throw new IllegalStateException("must be allowed by the grammar: token=" + token);
+    return false;
   }
 
   @Override
