@@ -6,15 +6,9 @@ import dev.fathom.DeepSeekModel;
 import dev.fathom.GenerationRequest;
 import dev.fathom.Prompt;
 import dev.fathom.TokenStream;
-import java.io.File;
 import java.io.IOException;
-import java.lang.ref.WeakReference;
-import java.net.MalformedURLException;
-import java.net.URL;
-import java.net.URLClassLoader;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -23,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * After closing a model nothing of it is left: no thread, file, memory, class.
+ * After closing a model nothing of it is left: no thread, no file, no memory.
  *
  * <p>{@code -Pcycles} loads and closes thousands of times and looks at the resident memory.
  */
@@ -111,47 +105,6 @@ class NothingLeftTest {
       Thread.sleep(10);
     }
     assertThat(threads()).isEmpty();
-  }
-
-  /** The class path of the tests, seen through a loader that shares nothing but the JDK. */
-  private static URLClassLoader throwAwayLoader() throws MalformedURLException {
-    List<URL> urls = new ArrayList<>();
-    for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
-      urls.add(Path.of(entry).toUri().toURL());
-    }
-    return new URLClassLoader(urls.toArray(URL[]::new), ClassLoader.getPlatformClassLoader());
-  }
-
-  private static WeakReference<ClassLoader> useInThrowAwayLoader(Path path, String backend)
-      throws Exception {
-    Thread thread = Thread.currentThread();
-    ClassLoader own = thread.getContextClassLoader();
-    try (URLClassLoader loader = throwAwayLoader()) {
-      thread.setContextClassLoader(loader);
-      Class<?> type = loader.loadClass("dev.fathom.DeepSeekModel");
-      assertThat(type).isNotSameAs(DeepSeekModel.class);
-      Object builder = type.getMethod("builder", Path.class).invoke(null, path);
-      builder.getClass().getMethod("backend", String.class).invoke(builder, backend);
-      Object model = builder.getClass().getMethod("load").invoke(builder);
-      Object answer = type.getMethod("generate", String.class).invoke(model, "hello");
-      assertThat(answer.toString()).isNotEmpty();
-      type.getMethod("metrics").invoke(model);
-      ((AutoCloseable) model).close();
-      return new WeakReference<>(loader);
-    } finally {
-      thread.setContextClassLoader(own);
-    }
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"cpu", "reference"})
-  void theClassLoaderIsFreeAfterClosing(String backend) throws Exception {
-    WeakReference<ClassLoader> loader = useInThrowAwayLoader(Path.of("models", "sample"), backend);
-    for (int i = 0; i < 100 && loader.get() != null; i++) {
-      System.gc();
-      Thread.sleep(50);
-    }
-    assertThat(loader.get()).isNull();
   }
 
   @Test
