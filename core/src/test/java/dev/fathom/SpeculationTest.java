@@ -70,7 +70,10 @@ class SpeculationTest {
   }
 
   private static GenerationRequest.Builder request(int[] prompt, Speculation how) {
-    return GenerationRequest.of(Prompt.tokens(prompt)).maxTokens(48).speculation(how);
+    return GenerationRequest.of(Prompt.tokens(prompt))
+        .temperature(0)
+        .maxTokens(48)
+        .speculation(how);
   }
 
   private static List<TokenLogprob> tokens(Generation g) {
