@@ -3,6 +3,7 @@ package dev.fathom.cpu;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.ScratchPlan;
 import dev.fathom.cpu.kernel.Lanes;
+import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.program.CompressedOp;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Op;
@@ -10,6 +11,7 @@ import dev.fathom.program.Program;
 import dev.fathom.program.RopeSpec;
 import dev.fathom.program.StreamOp;
 import dev.fathom.program.Value;
+import dev.fathom.program.WeightRef;
 import java.util.HashSet;
 import java.util.Set;
 
@@ -33,6 +35,7 @@ final class Sizes {
   private int indexDim;
   private int indexPositions;
   private int pooled;
+  private final int cols;
   private final int vocab;
   private final Set<RopeSpec> ropes = new HashSet<>();
 
@@ -41,6 +44,7 @@ final class Sizes {
     this.slotBytes =
         new ScratchPlan(program, options.outputs()).bytes(options.maxTokens(), options.maxRows());
     this.vocab = program.vocabSize();
+    this.cols = program.weights().stream().mapToInt(WeightRef::cols).max().orElse(1);
     program.ops().forEach(this::measure);
   }
 
@@ -152,6 +156,11 @@ final class Sizes {
     return down;
   }
 
+  /** Most columns of a weight. */
+  int cols() {
+    return cols;
+  }
+
   /** Logits of a row. */
   int vocab() {
     return vocab;
@@ -199,7 +208,8 @@ final class Sizes {
             + TopKIndexOperation.Scratch.floats(this)
             + 2L * latentRank
             + pooled
-            + 5L * Lanes.scratchLen();
+            + 5L * Lanes.scratchLen()
+            + Matrix.scratchLen(cols);
     long rope = 0;
     for (RopeSpec spec : ropes) {
       rope += 2L * options.maxTokens() * spec.dim();

@@ -4,7 +4,7 @@ import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.ScratchPlan;
 import dev.fathom.backend.StepBatch;
-import dev.fathom.cpu.kernel.Lanes;
+import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.Order;
 import dev.fathom.cpu.kernel.Vectors;
 import dev.fathom.program.ElementType;
@@ -49,7 +49,7 @@ final class Step {
     this.ints = new int[plan.slots().size()][];
     this.ordered = new float[sizes.ordered()];
     this.arranger = new Arranger(ordered);
-    this.lanes = new float[team.size()][Lanes.scratchLen()];
+    this.lanes = new float[team.size()][Matrix.scratchLen(sizes.cols())];
     this.pooled = new float[team.size()][sizes.pooled()];
     this.tokens = new int[options.maxTokens()];
     this.batch = empty;

@@ -21,7 +21,6 @@ final class Bf16Matrix extends Matrix {
 
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE);
-  private static final int TILE_ROWS = 4;
   private static final int HIGH = 0xFFFF0000;
 
   private final MemorySegment data;
@@ -40,12 +39,12 @@ final class Bf16Matrix extends Matrix {
     return (long) r * cols() * Short.BYTES;
   }
 
-  private int body() {
+  @Override
+  int body() {
     return cols() - cols() % (2 * L);
   }
 
-  @Override
-  float tail(int r, float[] x, int off) {
+  private float tail(int r, float[] x, int off) {
     long row = rowByte(r);
     float sum = 0;
     for (int c = body(); c < cols(); c++) {
@@ -72,71 +71,19 @@ final class Bf16Matrix extends Matrix {
   }
 
   @Override
-  int tileRows() {
-    return TILE_ROWS;
-  }
-
-  // Only forced inlining happens in so long a method: a helper would box its vectors.
-  @Override
-  void tile(int r, float[] x, int x0, int x1, int x2, int x3, float[] lanes) {
+  void decode(int r, float[] out, int off, int tail) {
     MemorySegment weights = data;
     long row = rowByte(r);
-    long next = rowByte(1);
-    FloatVector a0 = FloatVector.zero(F), a1 = a0, a2 = a0, a3 = a0;
-    FloatVector b0 = a0, b1 = b0, b2 = b0, b3 = b0;
-    FloatVector c0 = a0, c1 = c0, c2 = c0, c3 = c0;
-    FloatVector d0 = a0, d1 = d0, d2 = d0, d3 = d0;
-    for (int c = 0, end = body(); c < end; c += 2 * L) {
-      long w = row + 2L * c;
-      IntVector pa = IntVector.fromMemorySegment(I, weights, w, LITTLE);
-      IntVector pb = IntVector.fromMemorySegment(I, weights, w + next, LITTLE);
-      IntVector pc = IntVector.fromMemorySegment(I, weights, w + 2 * next, LITTLE);
-      IntVector pd = IntVector.fromMemorySegment(I, weights, w + 3 * next, LITTLE);
-      FloatVector ea = pa.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      FloatVector eb = pb.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      FloatVector ec = pc.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      FloatVector ed = pd.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      FloatVector u = FloatVector.fromArray(F, x, x0 + c);
-      FloatVector v = FloatVector.fromArray(F, x, x0 + c + L);
-      a0 = pa.and(HIGH).reinterpretAsFloats().fma(v, ea.fma(u, a0));
-      b0 = pb.and(HIGH).reinterpretAsFloats().fma(v, eb.fma(u, b0));
-      c0 = pc.and(HIGH).reinterpretAsFloats().fma(v, ec.fma(u, c0));
-      d0 = pd.and(HIGH).reinterpretAsFloats().fma(v, ed.fma(u, d0));
-      u = FloatVector.fromArray(F, x, x1 + c);
-      v = FloatVector.fromArray(F, x, x1 + c + L);
-      a1 = pa.and(HIGH).reinterpretAsFloats().fma(v, ea.fma(u, a1));
-      b1 = pb.and(HIGH).reinterpretAsFloats().fma(v, eb.fma(u, b1));
-      c1 = pc.and(HIGH).reinterpretAsFloats().fma(v, ec.fma(u, c1));
-      d1 = pd.and(HIGH).reinterpretAsFloats().fma(v, ed.fma(u, d1));
-      u = FloatVector.fromArray(F, x, x2 + c);
-      v = FloatVector.fromArray(F, x, x2 + c + L);
-      a2 = pa.and(HIGH).reinterpretAsFloats().fma(v, ea.fma(u, a2));
-      b2 = pb.and(HIGH).reinterpretAsFloats().fma(v, eb.fma(u, b2));
-      c2 = pc.and(HIGH).reinterpretAsFloats().fma(v, ec.fma(u, c2));
-      d2 = pd.and(HIGH).reinterpretAsFloats().fma(v, ed.fma(u, d2));
-      u = FloatVector.fromArray(F, x, x3 + c);
-      v = FloatVector.fromArray(F, x, x3 + c + L);
-      a3 = pa.and(HIGH).reinterpretAsFloats().fma(v, ea.fma(u, a3));
-      b3 = pb.and(HIGH).reinterpretAsFloats().fma(v, eb.fma(u, b3));
-      c3 = pc.and(HIGH).reinterpretAsFloats().fma(v, ec.fma(u, c3));
-      d3 = pd.and(HIGH).reinterpretAsFloats().fma(v, ed.fma(u, d3));
+    int body = body();
+    for (int c = 0; c < body; c += 2 * L) {
+      IntVector pairs = IntVector.fromMemorySegment(I, weights, row + 2L * c, LITTLE);
+      FloatVector even = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      even.intoArray(out, off + 4 * c);
+      pairs.and(HIGH).reinterpretAsFloats().intoArray(out, off + 4 * c + 4 * L);
     }
-    a0.intoArray(lanes, 0);
-    a1.intoArray(lanes, L);
-    a2.intoArray(lanes, 2 * L);
-    a3.intoArray(lanes, 3 * L);
-    b0.intoArray(lanes, 4 * L);
-    b1.intoArray(lanes, 5 * L);
-    b2.intoArray(lanes, 6 * L);
-    b3.intoArray(lanes, 7 * L);
-    c0.intoArray(lanes, 8 * L);
-    c1.intoArray(lanes, 9 * L);
-    c2.intoArray(lanes, 10 * L);
-    c3.intoArray(lanes, 11 * L);
-    d0.intoArray(lanes, 12 * L);
-    d1.intoArray(lanes, 13 * L);
-    d2.intoArray(lanes, 14 * L);
-    d3.intoArray(lanes, 15 * L);
+    for (int c = body; c < cols(); c++) {
+      out[tail + c - body] = Bf16.decode(data.get(SHORT, row + 2L * c));
+    }
   }
 
   @Override

@@ -5,7 +5,7 @@ import java.util.Arrays;
 
 /**
  * Products with rows that are decoded to float32 first: formats, block sizes and NaN codes that
- * have no kernel of their own. Each row is decoded once a call; a call allocates one row.
+ * have no kernel of their own. Each row is decoded in memory of its own.
  */
 final class DecodedMatrix extends Matrix {
 
@@ -22,46 +22,26 @@ final class DecodedMatrix extends Matrix {
   }
 
   @Override
-  public void multiply(
-      int from,
-      int to,
-      Vectors in,
-      int first,
-      int n,
-      float[] out,
-      int outOff,
-      int outStride,
-      float[] lanes) {
-    float[] row = new float[cols()];
-    for (int r = from; r < to; r++) {
-      source.decodeRow(r, row, 0);
-      for (int i = 0; i < n; i++) {
-        out[outOff + i * outStride + r] =
-            Dot.of(row, 0, in.data(), in.offset(first + i), cols(), lanes);
-      }
-    }
-  }
-
-  @Override
   float dot(int r, float[] x, int off, float[] lanes) {
     float[] row = new float[cols()];
     source.decodeRow(r, row, 0);
-    return Dot.of(row, 0, x, off, cols(), lanes);
+    return Tile.dot(row, 0, cols(), body(), x, off, lanes);
   }
 
   @Override
-  int tileRows() {
-    return 1;
+  int body() {
+    return cols() - cols() % Lanes.L;
   }
 
   @Override
-  void tile(int r, float[] x, int x0, int x1, int x2, int x3, float[] lanes) {
-    throw new UnsupportedOperationException("multiply decodes row by row");
-  }
-
-  @Override
-  float tail(int r, float[] x, int off) {
-    return 0;
+  void decode(int r, float[] out, int off, int tail) {
+    float[] row = new float[cols()];
+    source.decodeRow(r, row, 0);
+    int body = body();
+    for (int c = 0; c < body; c += Lanes.L) {
+      System.arraycopy(row, c, out, off + 4 * c, Lanes.L);
+    }
+    System.arraycopy(row, body, out, tail, cols() - body);
   }
 
   @Override

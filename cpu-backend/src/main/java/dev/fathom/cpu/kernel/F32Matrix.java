@@ -12,7 +12,6 @@ import jdk.incubator.vector.FloatVector;
 /** Products with float32 rows: one sum in lanes for each row and vector. */
 final class F32Matrix extends Matrix {
 
-  private static final int TILE_ROWS = 4;
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE);
 
@@ -32,12 +31,12 @@ final class F32Matrix extends Matrix {
     return (long) r * cols() * Float.BYTES;
   }
 
-  private int body() {
+  @Override
+  int body() {
     return cols() - cols() % L;
   }
 
-  @Override
-  float tail(int r, float[] x, int off) {
+  private float tail(int r, float[] x, int off) {
     long row = rowByte(r);
     float sum = 0;
     for (int c = body(); c < cols(); c++) {
@@ -61,64 +60,15 @@ final class F32Matrix extends Matrix {
   }
 
   @Override
-  int tileRows() {
-    return TILE_ROWS;
-  }
-
-  // Only forced inlining happens in so long a method: a helper would box its vectors.
-  @Override
-  void tile(int r, float[] x, int x0, int x1, int x2, int x3, float[] lanes) {
+  void decode(int r, float[] out, int off, int tail) {
     MemorySegment weights = data;
     long row = rowByte(r);
-    long next = rowByte(1);
     int body = body();
-    FloatVector a0 = FloatVector.zero(F), a1 = a0, a2 = a0, a3 = a0;
-    FloatVector b0 = a0, b1 = b0, b2 = b0, b3 = b0;
-    FloatVector c0 = a0, c1 = c0, c2 = c0, c3 = c0;
-    FloatVector d0 = a0, d1 = d0, d2 = d0, d3 = d0;
     for (int c = 0; c < body; c += L) {
-      long w = row + 4L * c;
-      FloatVector wa = FloatVector.fromMemorySegment(F, weights, w, LITTLE);
-      FloatVector wb = FloatVector.fromMemorySegment(F, weights, w + next, LITTLE);
-      FloatVector wc = FloatVector.fromMemorySegment(F, weights, w + 2 * next, LITTLE);
-      FloatVector wd = FloatVector.fromMemorySegment(F, weights, w + 3 * next, LITTLE);
-      FloatVector u0 = FloatVector.fromArray(F, x, x0 + c);
-      a0 = wa.fma(u0, a0);
-      b0 = wb.fma(u0, b0);
-      c0 = wc.fma(u0, c0);
-      d0 = wd.fma(u0, d0);
-      FloatVector u1 = FloatVector.fromArray(F, x, x1 + c);
-      a1 = wa.fma(u1, a1);
-      b1 = wb.fma(u1, b1);
-      c1 = wc.fma(u1, c1);
-      d1 = wd.fma(u1, d1);
-      FloatVector u2 = FloatVector.fromArray(F, x, x2 + c);
-      a2 = wa.fma(u2, a2);
-      b2 = wb.fma(u2, b2);
-      c2 = wc.fma(u2, c2);
-      d2 = wd.fma(u2, d2);
-      FloatVector u3 = FloatVector.fromArray(F, x, x3 + c);
-      a3 = wa.fma(u3, a3);
-      b3 = wb.fma(u3, b3);
-      c3 = wc.fma(u3, c3);
-      d3 = wd.fma(u3, d3);
+      FloatVector w = FloatVector.fromMemorySegment(F, weights, row + 4L * c, LITTLE);
+      w.intoArray(out, off + 4 * c);
     }
-    a0.intoArray(lanes, 0);
-    a1.intoArray(lanes, L);
-    a2.intoArray(lanes, 2 * L);
-    a3.intoArray(lanes, 3 * L);
-    b0.intoArray(lanes, 4 * L);
-    b1.intoArray(lanes, 5 * L);
-    b2.intoArray(lanes, 6 * L);
-    b3.intoArray(lanes, 7 * L);
-    c0.intoArray(lanes, 8 * L);
-    c1.intoArray(lanes, 9 * L);
-    c2.intoArray(lanes, 10 * L);
-    c3.intoArray(lanes, 11 * L);
-    d0.intoArray(lanes, 12 * L);
-    d1.intoArray(lanes, 13 * L);
-    d2.intoArray(lanes, 14 * L);
-    d3.intoArray(lanes, 15 * L);
+    MemorySegment.copy(data, FLOAT, row + 4L * body, out, tail, cols() - body);
   }
 
   @Override

@@ -96,12 +96,12 @@ final class Fp8Matrix extends Matrix {
     return Fp8E4m3.decode(data.get(ValueLayout.JAVA_BYTE, at));
   }
 
-  private int body() {
+  @Override
+  int body() {
     return cols() - cols() % (4 * L);
   }
 
-  @Override
-  float tail(int r, float[] x, int off) {
+  private float tail(int r, float[] x, int off) {
     long row = (long) r * cols();
     float sum = 0;
     for (int c = body(); c < cols(); c++) {
@@ -126,43 +126,38 @@ final class Fp8Matrix extends Matrix {
               .lanewise(VectorOperators.LSHL, 24)
               .lanewise(VectorOperators.ASHR, 4)
               .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      FloatVector p = FloatVector.fromArray(F, x, off + c).mul(w);
+              .reinterpretAsFloats()
+              .mul(scale);
+      sum = FloatVector.fromArray(F, x, off + c).fma(w, sum);
       w =
           quads
               .lanewise(VectorOperators.LSHL, 16)
               .lanewise(VectorOperators.ASHR, 4)
               .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      p = FloatVector.fromArray(F, x, off + c + L).fma(w, p);
+              .reinterpretAsFloats()
+              .mul(scale);
+      sum = FloatVector.fromArray(F, x, off + c + L).fma(w, sum);
       w =
           quads
               .lanewise(VectorOperators.LSHL, 8)
               .lanewise(VectorOperators.ASHR, 4)
               .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      p = FloatVector.fromArray(F, x, off + c + 2 * L).fma(w, p);
-      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
-      p = FloatVector.fromArray(F, x, off + c + 3 * L).fma(w, p);
-      sum = p.fma(scale, sum);
+              .reinterpretAsFloats()
+              .mul(scale);
+      sum = FloatVector.fromArray(F, x, off + c + 2 * L).fma(w, sum);
+      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(scale);
+      sum = FloatVector.fromArray(F, x, off + c + 3 * L).fma(w, sum);
     }
     sum.intoArray(lanes, 0);
     return Lanes.sum(lanes, 0) + tail(r, x, off);
   }
 
   @Override
-  int tileRows() {
-    return 1;
-  }
-
-  // Only forced inlining happens in so long a method: a helper would box its vectors.
-  @Override
-  void tile(int r, float[] x, int x0, int x1, int x2, int x3, float[] lanes) {
+  void decode(int r, float[] out, int off, int tail) {
     MemorySegment weights = data;
     long row = (long) r * cols();
     int scaleRow = scaleRow(r);
     int body = body();
-    FloatVector a0 = FloatVector.zero(F), a1 = a0, a2 = a0, a3 = a0;
     for (int c = 0; c < body; c += 4 * L) {
       IntVector quads = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
       FloatVector scale = FloatVector.broadcast(F, scales[scaleRow + (c >> blockShift)]);
@@ -171,45 +166,31 @@ final class Fp8Matrix extends Matrix {
               .lanewise(VectorOperators.LSHL, 24)
               .lanewise(VectorOperators.ASHR, 4)
               .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      FloatVector p0 = FloatVector.fromArray(F, x, x0 + c).mul(w);
-      FloatVector p1 = FloatVector.fromArray(F, x, x1 + c).mul(w);
-      FloatVector p2 = FloatVector.fromArray(F, x, x2 + c).mul(w);
-      FloatVector p3 = FloatVector.fromArray(F, x, x3 + c).mul(w);
+              .reinterpretAsFloats()
+              .mul(scale);
+      w.intoArray(out, off + 4 * c);
       w =
           quads
               .lanewise(VectorOperators.LSHL, 16)
               .lanewise(VectorOperators.ASHR, 4)
               .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      p0 = FloatVector.fromArray(F, x, x0 + c + L).fma(w, p0);
-      p1 = FloatVector.fromArray(F, x, x1 + c + L).fma(w, p1);
-      p2 = FloatVector.fromArray(F, x, x2 + c + L).fma(w, p2);
-      p3 = FloatVector.fromArray(F, x, x3 + c + L).fma(w, p3);
+              .reinterpretAsFloats()
+              .mul(scale);
+      w.intoArray(out, off + 4 * c + 4 * L);
       w =
           quads
               .lanewise(VectorOperators.LSHL, 8)
               .lanewise(VectorOperators.ASHR, 4)
               .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      p0 = FloatVector.fromArray(F, x, x0 + c + 2 * L).fma(w, p0);
-      p1 = FloatVector.fromArray(F, x, x1 + c + 2 * L).fma(w, p1);
-      p2 = FloatVector.fromArray(F, x, x2 + c + 2 * L).fma(w, p2);
-      p3 = FloatVector.fromArray(F, x, x3 + c + 2 * L).fma(w, p3);
-      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
-      p0 = FloatVector.fromArray(F, x, x0 + c + 3 * L).fma(w, p0);
-      p1 = FloatVector.fromArray(F, x, x1 + c + 3 * L).fma(w, p1);
-      p2 = FloatVector.fromArray(F, x, x2 + c + 3 * L).fma(w, p2);
-      p3 = FloatVector.fromArray(F, x, x3 + c + 3 * L).fma(w, p3);
-      a0 = p0.fma(scale, a0);
-      a1 = p1.fma(scale, a1);
-      a2 = p2.fma(scale, a2);
-      a3 = p3.fma(scale, a3);
+              .reinterpretAsFloats()
+              .mul(scale);
+      w.intoArray(out, off + 4 * c + 8 * L);
+      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(scale);
+      w.intoArray(out, off + 4 * c + 12 * L);
     }
-    a0.intoArray(lanes, 0);
-    a1.intoArray(lanes, L);
-    a2.intoArray(lanes, 2 * L);
-    a3.intoArray(lanes, 3 * L);
+    for (int c = body; c < cols(); c++) {
+      out[tail + c - body] = code(row + c) * (scales[scaleRow + (c >> blockShift)] * LANE_SHARE);
+    }
   }
 
   @Override

@@ -32,18 +32,53 @@ public final class Lanes {
     return F.vectorBitSize();
   }
 
-  /** Returns the floats of scratch that each thread hands to the kernels. */
+  /** Returns the floats of scratch that each thread hands to kernels of single vectors. */
   public static int scratchLen() {
     return 16 * L;
   }
 
   /** Returns the sum of the L floats from lanes[off] on; changes them. */
   static float sum(float[] lanes, int off) {
-    for (int half = L / 2; half > 0; half /= 2) {
-      for (int i = off; i < off + half; i++) {
-        lanes[i] += lanes[i + half];
+    if (L == 16) {
+      halve16(lanes, off, off);
+    }
+    if (L >= 8) {
+      halve8(lanes, off, off);
+    }
+    return L == 2 ? lanes[off] + lanes[off + 1] : four(lanes, off);
+  }
+
+  /**
+   * Replaces lanes[i] by the sum of the L floats from lanes[i * L] on, for i in [0, n), with the
+   * bits of {@link #sum}; destroys the others.
+   */
+  static void sums(float[] lanes, int n) {
+    if (L == 16) {
+      for (int i = 0; i < n; i++) {
+        halve16(lanes, i * 16, i * 8);
       }
     }
-    return lanes[off];
+    if (L >= 8) {
+      for (int i = 0; i < n; i++) {
+        halve8(lanes, i * 8, i * 4);
+      }
+    }
+    for (int i = 0; i < n; i++) {
+      lanes[i] = L == 2 ? lanes[2 * i] + lanes[2 * i + 1] : four(lanes, 4 * i);
+    }
+  }
+
+  private static float four(float[] lanes, int off) {
+    return (lanes[off] + lanes[off + 2]) + (lanes[off + 1] + lanes[off + 3]);
+  }
+
+  private static void halve16(float[] lanes, int from, int to) {
+    FloatVector upper = FloatVector.fromArray(FloatVector.SPECIES_256, lanes, from + 8);
+    FloatVector.fromArray(FloatVector.SPECIES_256, lanes, from).add(upper).intoArray(lanes, to);
+  }
+
+  private static void halve8(float[] lanes, int from, int to) {
+    FloatVector upper = FloatVector.fromArray(FloatVector.SPECIES_128, lanes, from + 4);
+    FloatVector.fromArray(FloatVector.SPECIES_128, lanes, from).add(upper).intoArray(lanes, to);
   }
 }

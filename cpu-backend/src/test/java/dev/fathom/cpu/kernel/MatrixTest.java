@@ -75,7 +75,7 @@ class MatrixTest {
     }
     Vectors vectors = new Vectors(ordered, matrix.cols(), IntStream.range(0, n).toArray());
     float[] out = new float[n * matrix.rows()];
-    float[] lanes = new float[Lanes.scratchLen()];
+    float[] lanes = new float[Matrix.scratchLen(matrix.cols())];
     matrix.multiply(from, to, vectors, 0, n, out, 0, matrix.rows(), lanes);
     return out;
   }
