@@ -2,6 +2,7 @@ package dev.fathom;
 
 import dev.fathom.arch.Compatibility;
 import dev.fathom.arch.CustomArchitecture;
+import dev.fathom.backend.ActivationMode;
 import dev.fathom.backend.Backend;
 import dev.fathom.engine.Engine;
 import dev.fathom.engine.EngineHealth;
@@ -424,6 +425,16 @@ public final class DeepSeekModel implements AutoCloseable {
     /** See {@link LoadOptions#threads(int)}. */
     public Builder threads(int count) {
       return options(options.threads(count));
+    }
+
+    /** See {@link LoadOptions#vectorBits(int)}. */
+    public Builder vectorBits(int bits) {
+      return options(options.vectorBits(bits));
+    }
+
+    /** See {@link LoadOptions#activations(ActivationMode)}. */
+    public Builder activations(ActivationMode mode) {
+      return options(options.activations(mode));
     }
 
     /** See {@link LoadOptions#memoryBudget(Bytes)}. */

@@ -2,6 +2,8 @@ package dev.fathom;
 
 import dev.fathom.arch.Compatibility;
 import dev.fathom.arch.CustomArchitecture;
+import dev.fathom.backend.ActivationMode;
+import dev.fathom.backend.BackendOptions;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.quant.WeightFormat;
 import java.nio.file.Path;
@@ -41,6 +43,8 @@ public final class LoadOptions {
   private int maxQueuedRequests = 1024;
   private long maxQueuedTokens = 1L << 24;
   private int threads;
+  private int vectorBits;
+  private ActivationMode activations = ActivationMode.AUTO;
   private @Nullable Bytes memoryBudget;
   private boolean mapWeights;
   private boolean verifyChecksums;
@@ -72,6 +76,8 @@ public final class LoadOptions {
     copy.maxQueuedRequests = maxQueuedRequests;
     copy.maxQueuedTokens = maxQueuedTokens;
     copy.threads = threads;
+    copy.vectorBits = vectorBits;
+    copy.activations = activations;
     copy.memoryBudget = memoryBudget;
     copy.mapWeights = mapWeights;
     copy.verifyChecksums = verifyChecksums;
@@ -175,6 +181,27 @@ public final class LoadOptions {
   public LoadOptions threads(int count) {
     LoadOptions copy = copy();
     copy.threads = Checks.inRange("threads", count, 0, MAX_THREADS);
+    return copy;
+  }
+
+  /**
+   * Fixes the width of the CPU backend's vectors: 128, 256 or 512 bits; 0 takes the widest. The
+   * first model of a process decides; a later one that wants another width fails.
+   */
+  public LoadOptions vectorBits(int bits) {
+    LoadOptions copy = copy();
+    if (bits != 0 && bits != 128 && bits != 256 && bits != 512) {
+      throw Checks.invalid(
+          "vectorBits", "must be 0, 128, 256 or 512: vectorBits=" + bits, "choose one of them");
+    }
+    copy.vectorBits = bits;
+    return copy;
+  }
+
+  /** Sets whether activations are rounded to bytes where they meet INT8 and INT4 weights. */
+  public LoadOptions activations(ActivationMode mode) {
+    LoadOptions copy = copy();
+    copy.activations = mode;
     return copy;
   }
 
@@ -328,6 +355,21 @@ public final class LoadOptions {
   /** Returns how many prompt tokens may wait. */
   public long maxQueuedTokens() {
     return maxQueuedTokens;
+  }
+
+  /** Returns the bits of the CPU backend's vectors, 0 for the widest. */
+  public int vectorBits() {
+    return vectorBits;
+  }
+
+  /** Returns how activations meet integer weights. */
+  public ActivationMode activations() {
+    return activations;
+  }
+
+  /** Returns what a backend is created with. */
+  BackendOptions backendOptions() {
+    return new BackendOptions(threads, vectorBits, activations);
   }
 
   /** Returns the backend's worker threads, 0 for its own choice. */

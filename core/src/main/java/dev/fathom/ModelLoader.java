@@ -54,7 +54,7 @@ final class ModelLoader {
     OpenedModel model = OpenedModel.open(path, options);
     BackendSelection selection =
         BackendSelection.choose(options.backend(), options.requireFastBackend(), model.program());
-    try (Backend backend = selection.provider().create(options.threads())) {
+    try (Backend backend = selection.provider().create(options.backendOptions())) {
       return new MemoryPlanner(model, backend, MachineMemory.now()).plan(options);
     }
   }
@@ -83,7 +83,7 @@ final class ModelLoader {
     ModelText text = ModelText.of(model.checkpoint(), defaults, options);
     BackendSelection selection =
         BackendSelection.choose(options.backend(), options.requireFastBackend(), model.program());
-    Backend backend = selection.provider().create(options.threads());
+    Backend backend = selection.provider().create(options.backendOptions());
     try {
       return load(model, text, SamplingDefaults.of(defaults), selection, backend);
     } catch (RuntimeException | Error e) {

@@ -38,4 +38,14 @@ public interface BackendProvider {
    * @throws dev.fathom.error.BackendException where {@link #probe} says no
    */
   Backend create(int threads);
+
+  /**
+   * Creates the backend with more choices than its threads.
+   *
+   * @throws dev.fathom.error.BackendException where {@link #probe} says no, or a choice cannot be
+   *     met
+   */
+  default Backend create(BackendOptions options) {
+    return create(options.threads());
+  }
 }

@@ -12,6 +12,7 @@ import dev.fathom.program.Program;
 import dev.fathom.program.RopeSpec;
 import dev.fathom.program.StreamOp;
 import dev.fathom.program.WeightRef;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -26,6 +27,7 @@ final class Binder {
   private final Step step;
   private final PagedKv kv;
   private final Adapters adapters;
+  private final Arena arena;
   private final Map<RopeSpec, RopeTable> ropes = new LinkedHashMap<>();
   private final float[] routerScores;
   private final RouterScratch routerScratch;
@@ -34,12 +36,19 @@ final class Binder {
   private final LatentAttentionOperation.Scratch[] latentScratch;
   private final TopKIndexOperation.Scratch[] indexScratch;
 
-  Binder(Program program, PlacedWeights weights, Step step, PagedKv kv, Adapters adapters) {
+  Binder(
+      Program program,
+      PlacedWeights weights,
+      Step step,
+      PagedKv kv,
+      Adapters adapters,
+      Arena arena) {
     this.program = program;
     this.weights = weights;
     this.step = step;
     this.kv = kv;
     this.adapters = adapters;
+    this.arena = arena;
     Sizes sizes = step.sizes();
     this.routerScores = new float[sizes.scores()];
     this.routerScratch = new RouterScratch(sizes.experts());
@@ -82,7 +91,7 @@ final class Binder {
       case Op.StoreKv store -> Elementwise.storeKv(store, kv, step);
       case Op.LatentAttention attention ->
           new LatentAttentionOperation(
-              attention, matrix(attention.kvB()), kv, step, adapters, latentScratch);
+              attention, matrix(attention.kvB()).rowMajor(arena), kv, step, adapters, latentScratch);
       case Op.Attention attention -> new AttentionOperation(attention, kv, step, heads);
       case Op.TopKIndex index -> new TopKIndexOperation(index, kv, step, indexScratch);
       case Op.LayerNorm norm ->
@@ -134,11 +143,7 @@ final class Binder {
           new GroupedLinearOperation(linear, matrix(linear.weight()), step);
       case CompressedOp.CompressKv compress ->
           new CompressKvOperation(
-              compress,
-              weight(compress.ape()).source(),
-              weight(compress.norm()).vector(),
-              kv,
-              step);
+              compress, weight(compress.ape()).rows(), weight(compress.norm()).vector(), kv, step);
       case CompressedOp.WindowAttention attention ->
           new WindowAttentionOperation(
               attention, weight(attention.sinks()).vector(), kv, step, heads);
@@ -146,7 +151,7 @@ final class Binder {
           new HashRouteOperation(
               route,
               matrix(route.weight()),
-              weight(route.table()).source(),
+              weight(route.table()).rows(),
               step,
               routerScores,
               routerScratch);

@@ -5,6 +5,7 @@ import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.program.Program;
 import dev.fathom.program.Value;
+import java.lang.foreign.Arena;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -29,7 +30,12 @@ record CompiledProgram(
   private static final float[] NO_STATES = {};
 
   static CompiledProgram of(
-      Program program, PlacedWeights weights, Step step, PagedKv kv, Adapters adapters) {
+      Program program,
+      PlacedWeights weights,
+      Step step,
+      PagedKv kv,
+      Adapters adapters,
+      Arena arena) {
     Value logits = program.outputs().get(Program.LOGITS);
     if (logits == null) {
       throw new IllegalArgumentException("program: expected an output logits, got none");
@@ -37,7 +43,7 @@ record CompiledProgram(
     return new CompiledProgram(
         program,
         step,
-        new Binder(program, weights, step, kv, adapters).bind(),
+        new Binder(program, weights, step, kv, adapters, arena).bind(),
         logits,
         program.inputs().get(Program.HIDDEN),
         program.outputs().get(Program.STATE));

@@ -6,7 +6,7 @@ import dev.fathom.cpu.kernel.RmsNorm;
 import dev.fathom.program.CompressedOp;
 import dev.fathom.program.RopeLayout;
 import dev.fathom.program.RopeSpec;
-import dev.fathom.quant.WeightMatrix;
+import dev.fathom.quant.RowReader;
 
 /**
  * Pools complete windows of tokens into entries of the compressed cache; see {@link
@@ -27,7 +27,7 @@ final class CompressKvOperation implements Operation, ThreadTeam.Work {
   private final int width;
 
   CompressKvOperation(
-      CompressedOp.CompressKv op, WeightMatrix ape, float[] norm, PagedKv kv, Step step) {
+      CompressedOp.CompressKv op, RowReader ape, float[] norm, PagedKv kv, Step step) {
     this.op = op;
     this.norm = norm;
     this.kv = kv;
@@ -39,7 +39,7 @@ final class CompressKvOperation implements Operation, ThreadTeam.Work {
     this.width = op.entries().width();
     this.ape = new float[ratio * channels];
     for (int i = 0; i < ratio; i++) {
-      ape.decodeRow(i, this.ape, i * channels);
+      ape.read(i, this.ape, i * channels);
     }
   }
 

@@ -1,6 +1,8 @@
 package dev.fathom.cpu;
 
+import dev.fathom.backend.ActivationMode;
 import dev.fathom.backend.Backend;
+import dev.fathom.backend.BackendOptions;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
 import dev.fathom.backend.LatentForm;
@@ -9,19 +11,22 @@ import dev.fathom.backend.PlacedWeights;
 import dev.fathom.backend.ProgramSet;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Matrix;
+import dev.fathom.cpu.kernel.VectorWidth;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
+import java.lang.foreign.Arena;
 import java.util.List;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Runs programs with Vector API kernels on a team of threads. Weights are read where the source
- * lies. Results do not depend on the number of threads.
+ * lies, but for those of integers, which are repacked into memory of the backend. Results do not
+ * depend on the number of threads.
  */
 final class CpuBackend implements Backend {
 
@@ -34,17 +39,21 @@ final class CpuBackend implements Backend {
   private static final long WORTH_A_DISPATCH = 1 << 16;
 
   private final ThreadTeam team;
+  private final ActivationMode activations;
   private final long worthADispatch;
+  private final Arena arena = Arena.ofShared();
 
-  CpuBackend(int threads) {
-    this(threads, WORTH_A_DISPATCH);
+  CpuBackend(BackendOptions options) {
+    this(options, WORTH_A_DISPATCH);
   }
 
   /** Creates a backend whose team runs what has at least this many multiplications. */
-  CpuBackend(int threads, long worthADispatch) {
-    this.team = new ThreadTeam(threads);
+  CpuBackend(BackendOptions options, long worthADispatch) {
+    VectorWidth.require(options.vectorBits());
+    this.team = new ThreadTeam(options.threads());
+    this.activations = options.activations();
     this.worthADispatch = worthADispatch;
-    LOG.info("backend=cpu vectorBits={} threads={}", Lanes.vectorBits(), threads);
+    LOG.info("backend=cpu vectorBits={} threads={}", Lanes.vectorBits(), team.size());
   }
 
   @Override
@@ -54,21 +63,35 @@ final class CpuBackend implements Backend {
 
   @Override
   public String description() {
-    return "cpu: " + Lanes.vectorBits() + "-bit vectors, threads=" + team.size();
+    String integers =
+        activations == ActivationMode.FLOAT
+            ? "float32 activations"
+            : "INT8 and INT4 weights meet activations rounded to bytes";
+    return "cpu: " + Lanes.vectorBits() + "-bit vectors, threads=" + team.size() + ", " + integers;
   }
 
   @Override
   public long placedBytes(WeightRef weight) {
-    if (weight.format() != WeightFormat.FP8_E4M3) {
-      return 0;
-    }
-    long blocks = (weight.rows() / SMALLEST_BLOCK + 1) * (weight.cols() / SMALLEST_BLOCK + 1);
-    return blocks * Float.BYTES;
+    return switch (weight.format()) {
+      case FP8_E4M3 -> {
+        long blocks = (weight.rows() / SMALLEST_BLOCK + 1) * (weight.cols() / SMALLEST_BLOCK + 1);
+        yield blocks * Float.BYTES;
+      }
+      case INT8 -> Matrix.integerBytes(8, weight.rows(), weight.cols());
+      case INT4 ->
+          Matrix.integerBytes(
+              activations == ActivationMode.FLOAT ? 8 : 4, weight.rows(), weight.cols());
+      default -> 0;
+    };
   }
 
   @Override
   public boolean keepsSource(WeightRef weight) {
-    return true;
+    return !isInteger(weight);
+  }
+
+  private static boolean isInteger(WeightRef weight) {
+    return weight.format() == WeightFormat.INT8 || weight.format() == WeightFormat.INT4;
   }
 
   @Override
@@ -83,7 +106,8 @@ final class CpuBackend implements Backend {
 
   @Override
   public PlacedWeight place(WeightRef weight, WeightMatrix source) {
-    return new CpuWeight(weight, source, Matrix.of(source));
+    Matrix matrix = Matrix.of(source, activations, arena);
+    return new CpuWeight(weight, matrix, matrix.reader(source));
   }
 
   @Override
@@ -103,5 +127,8 @@ final class CpuBackend implements Backend {
   @Override
   public void close() {
     team.close();
+    if (arena.scope().isAlive()) {
+      arena.close();
+    }
   }
 }

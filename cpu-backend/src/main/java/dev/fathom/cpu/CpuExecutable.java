@@ -14,6 +14,7 @@ import dev.fathom.backend.StepHandle;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.program.Program;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +27,7 @@ final class CpuExecutable implements Executable {
   private static final int MAX_TOP_LOGPROBS = 20;
 
   private final CompileOptions options;
+  private final Arena arena = Arena.ofShared();
   private final PagedKv kv;
   private final Adapters adapters;
   private final CompiledProgram[] programs;
@@ -54,7 +56,7 @@ final class CpuExecutable implements Executable {
     this.programs = new CompiledProgram[steps.length];
     for (int i = 0; i < steps.length; i++) {
       Program program = set.programs().get(i);
-      programs[i] = CompiledProgram.of(program, weights, steps[i], kv, adapters);
+      programs[i] = CompiledProgram.of(program, weights, steps[i], kv, adapters, arena);
     }
     this.last = programs[0];
     this.rowLogits = new float[set.main().vocabSize()];
@@ -165,6 +167,7 @@ final class CpuExecutable implements Executable {
     if (!closed) {
       closed = true;
       kv.close();
+      arena.close();
     }
   }
 }

@@ -2,6 +2,7 @@ package dev.fathom.cpu;
 
 import dev.fathom.backend.Availability;
 import dev.fathom.backend.Backend;
+import dev.fathom.backend.BackendOptions;
 import dev.fathom.backend.BackendProvider;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
@@ -44,14 +45,17 @@ public final class CpuProvider implements BackendProvider {
 
   @Override
   public Backend create(int threads) {
-    if (threads < 0) {
-      throw new IllegalArgumentException("must be >= 0: threads=" + threads);
-    }
+    return create(BackendOptions.DEFAULT.withThreads(threads));
+  }
+
+  @Override
+  public Backend create(BackendOptions options) {
     Availability found = probe();
     if (!found.available()) {
       throw new BackendException(
           ErrorCode.BACKEND_UNAVAILABLE, "The cpu backend", found.reason(), found.fix());
     }
-    return new CpuBackend(threads == 0 ? Processors.count() : threads);
+    int threads = options.threads() == 0 ? Processors.count() : options.threads();
+    return new CpuBackend(options.withThreads(threads));
   }
 }

@@ -35,12 +35,9 @@ final class Elementwise {
 
   static Operation embed(Op.Embed op, CpuWeight weight, Step step) {
     float[] out = step.data(op.result());
-    int width = weight.source().cols();
+    int width = weight.matrix().cols();
     return each(
-        step,
-        op.result(),
-        width,
-        (t, part) -> weight.source().decodeRow(step.token(t), out, t * width));
+        step, op.result(), width, (t, part) -> weight.rows().read(step.token(t), out, t * width));
   }
 
   static Operation rmsNorm(Op.RmsNorm op, float[] weight, Step step) {

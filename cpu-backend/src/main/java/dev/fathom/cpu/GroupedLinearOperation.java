@@ -26,9 +26,10 @@ final class GroupedLinearOperation implements Operation, ThreadTeam.Work {
     this.perGroup = matrix.rows() / groups.length;
     int cols = matrix.cols();
     Order order = matrix.order();
+    int len = order.len(cols);
     for (int g = 0; g < groups.length; g++) {
       float[] data = step.inputs(order, in, cols).data();
-      groups[g] = new Vectors(data, groups.length * cols, step.identity(), g * cols);
+      groups[g] = new Vectors(data, groups.length * len, step.identity(), g * len);
     }
   }
 

@@ -5,14 +5,14 @@ import dev.fathom.cpu.kernel.Vectors;
 import dev.fathom.moe.Router;
 import dev.fathom.moe.RouterScratch;
 import dev.fathom.program.CompressedOp;
-import dev.fathom.quant.WeightMatrix;
+import dev.fathom.quant.RowReader;
 
 /** Experts by token id, weighed by router logits that the team computes. */
 final class HashRouteOperation implements Operation, ThreadTeam.Work {
 
   private final CompressedOp.HashRoute op;
   private final Matrix gate;
-  private final WeightMatrix table;
+  private final RowReader table;
   private final Step step;
   private final float[] scores;
   private final RouterScratch scratch;
@@ -23,7 +23,7 @@ final class HashRouteOperation implements Operation, ThreadTeam.Work {
   HashRouteOperation(
       CompressedOp.HashRoute op,
       Matrix gate,
-      WeightMatrix table,
+      RowReader table,
       Step step,
       float[] scores,
       RouterScratch scratch) {
@@ -47,7 +47,7 @@ final class HashRouteOperation implements Operation, ThreadTeam.Work {
     float[] weights = step.data(op.result());
     int topK = op.spec().topK();
     for (int t = 0; t < n; t++) {
-      table.decodeRow(step.token(t), chosen, 0);
+      table.read(step.token(t), chosen, 0);
       for (int k = 0; k < topK; k++) {
         ids[t * topK + k] = (int) chosen[k];
       }

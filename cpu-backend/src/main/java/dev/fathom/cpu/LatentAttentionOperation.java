@@ -2,7 +2,7 @@ package dev.fathom.cpu;
 
 import dev.fathom.backend.Adapter;
 import dev.fathom.cpu.kernel.Lanes;
-import dev.fathom.cpu.kernel.Matrix;
+import dev.fathom.cpu.kernel.RowMatrix;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.Vectors;
 import dev.fathom.program.Op;
@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
 final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
 
   private final Op.LatentAttention op;
-  private final Matrix kvB;
+  private final RowMatrix kvB;
   private final PagedKv kv;
   private final PagedKv.Layer layer;
   private final Step step;
@@ -55,7 +55,7 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
 
   LatentAttentionOperation(
       Op.LatentAttention op,
-      Matrix kvB,
+      RowMatrix kvB,
       PagedKv kv,
       Step step,
       Adapters adapters,

@@ -35,6 +35,7 @@ final class MoeOperation implements Operation {
   private final float[] out;
   private final int hidden;
   private final int intermediate;
+  private final int downLen;
   private final Vectors gateInputs;
   private final Vectors downInputs;
   private final ThreadTeam.Work gateAndUp = this::gateAndUp;
@@ -56,7 +57,7 @@ final class MoeOperation implements Operation {
       tokenOf = new int[sizes.expertRows()];
       weightOf = new float[sizes.expertRows()];
       gate = new float[sizes.intermediate()];
-      up = new float[sizes.intermediate()];
+      up = new float[sizes.downInputs()];
       result = new float[sizes.down()];
     }
   }
@@ -76,9 +77,12 @@ final class MoeOperation implements Operation {
     this.intermediate = experts[0].gate().rows();
     this.gateInputs =
         new Vectors(
-            step.inputs(experts[0].gate().order(), in, hidden).data(), hidden, scratch.tokenOf);
+            step.inputs(experts[0].gate().order(), in, hidden).data(),
+            experts[0].gate().order().len(hidden),
+            scratch.tokenOf);
     // The activations lie in gate; their copy in the order of down overwrites up.
-    this.downInputs = new Vectors(scratch.up, intermediate, step.identity());
+    this.downLen = experts[0].down().order().len(intermediate);
+    this.downInputs = new Vectors(scratch.up, downLen, step.identity());
   }
 
   private Adapters.Site[] sites(Function<Expert, WeightRef> matrix) {
@@ -186,7 +190,7 @@ final class MoeOperation implements Operation {
     int rows = scratch.plan.numAssignments();
     for (int i = Step.begin(rows, part, numParts); i < Step.begin(rows, part + 1, numParts); i++) {
       int off = i * intermediate;
-      experts[0].down().order().arrange(scratch.gate, off, scratch.up, off, intermediate);
+      experts[0].down().order().arrange(scratch.gate, off, scratch.up, i * downLen, intermediate);
     }
   }
 

@@ -4,6 +4,7 @@ import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.ScratchPlan;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Matrix;
+import dev.fathom.cpu.kernel.Order;
 import dev.fathom.program.CompressedOp;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Op;
@@ -12,6 +13,7 @@ import dev.fathom.program.RopeSpec;
 import dev.fathom.program.StreamOp;
 import dev.fathom.program.Value;
 import dev.fathom.program.WeightRef;
+import dev.fathom.quant.WeightFormat;
 import java.util.HashSet;
 import java.util.Set;
 
@@ -27,6 +29,8 @@ final class Sizes {
   private int experts;
   private int expertRows;
   private int intermediate;
+  private int downInputs;
+  private long rowMajorBytes;
   private int down;
   private int latentRank;
   private int keyWidth;
@@ -63,6 +67,7 @@ final class Sizes {
         latentRank = Math.max(latentRank, attention.cache().kvLoraRank());
         keyWidth = Math.max(keyWidth, attention.cache().elementsPerToken());
         valueWidth = Math.max(valueWidth, attention.cache().kvLoraRank());
+        rowMajorBytes += rowMajorBytes(attention.kvB());
       }
       case Op.Attention attention -> {
         keyWidth = Math.max(keyWidth, attention.cache().headDim());
@@ -99,12 +104,20 @@ final class Sizes {
     }
   }
 
+  /** Integer weights of an absorbed product are kept row by row too. */
+  private static long rowMajorBytes(WeightRef weight) {
+    boolean repacked = weight.format() == WeightFormat.INT8 || weight.format() == WeightFormat.INT4;
+    return repacked ? Matrix.integerBytes(8, weight.rows(), weight.cols()) : 0;
+  }
+
   private void measureMoe(Op.Moe moe) {
     int rows = elements(options.maxTokens(), moe.routing().shape().last());
     int cols = moe.input().shape().last();
     order(options.maxTokens(), cols);
     expertRows = Math.max(expertRows, rows);
     intermediate = Math.max(intermediate, elements(rows, moe.experts().getFirst().gate().rows()));
+    int width = moe.experts().getFirst().gate().rows();
+    downInputs = Math.max(downInputs, elements(rows, Order.mostLen(width)));
     down = Math.max(down, elements(options.maxTokens(), cols));
   }
 
@@ -114,7 +127,7 @@ final class Sizes {
   }
 
   private void order(int vectors, int width) {
-    ordered = Math.max(ordered, elements(vectors, width));
+    ordered = Math.max(ordered, elements(vectors, Order.mostLen(width)));
   }
 
   static int elements(int rows, int width) {
@@ -149,6 +162,11 @@ final class Sizes {
   /** Gate (or up) activations of all chosen experts, [T * K, M]. */
   int intermediate() {
     return intermediate;
+  }
+
+  /** Up activations, and then what the down products take, of all chosen experts. */
+  int downInputs() {
+    return downInputs;
   }
 
   /** Results of one expert, [T, C]. */
@@ -217,13 +235,14 @@ final class Sizes {
     long floats =
         (long) ordered
             + scores
-            + 2L * intermediate
+            + intermediate
+            + downInputs
             + down
             + vocab
             + threads * perThread
             + rope
             + 4L * expertRows
             + 4L * options.maxTokens();
-    return slotBytes + Float.BYTES * floats;
+    return slotBytes + rowMajorBytes + Float.BYTES * floats;
   }
 }

@@ -153,7 +153,7 @@ final class Step {
 
   /** Returns where {@link #arrange} leaves vectors of an order. */
   Vectors inputs(Order order, float[] natural, int len) {
-    return new Vectors(order == Order.NATURAL ? natural : ordered, len, identity);
+    return new Vectors(order == Order.NATURAL ? natural : ordered, order.len(len), identity);
   }
 
   /**
@@ -186,7 +186,7 @@ final class Step {
     @Override
     public void run(int part, int numParts) {
       for (int i = begin(n, part, numParts); i < begin(n, part + 1, numParts); i++) {
-        order.arrange(natural, rows[i] * len, out, i * len, len);
+        order.arrange(natural, rows[i] * len, out, i * order.len(len), len);
       }
     }
   }

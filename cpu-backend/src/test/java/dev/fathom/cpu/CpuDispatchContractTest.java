@@ -2,6 +2,7 @@ package dev.fathom.cpu;
 
 import dev.fathom.backend.Availability;
 import dev.fathom.backend.Backend;
+import dev.fathom.backend.BackendOptions;
 import dev.fathom.backend.BackendProvider;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.backend.contract.BackendContract;
@@ -40,7 +41,7 @@ class CpuDispatchContractTest extends BackendContract {
 
     @Override
     public Backend create(int threads) {
-      return new CpuBackend(threads == 0 ? 3 : threads, 0);
+      return new CpuBackend(BackendOptions.DEFAULT.withThreads(threads == 0 ? 3 : threads), 0);
     }
   }
 }

@@ -17,7 +17,7 @@ import jdk.incubator.vector.VectorOperators;
  * Products with bfloat16 rows. An int lane holds two weights: shifted left it is the even one as
  * float32, with its low half cleared the odd one. Both go to one sum, the even one first.
  */
-final class Bf16Matrix extends Matrix {
+final class Bf16Matrix extends RowMatrix {
 
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE);

@@ -1,5 +1,6 @@
 package dev.fathom.cpu.kernel;
 
+import dev.fathom.quant.RowReader;
 import dev.fathom.quant.WeightMatrix;
 import java.util.Arrays;
 
@@ -7,13 +8,18 @@ import java.util.Arrays;
  * Products with rows that are decoded to float32 first: formats, block sizes and NaN codes that
  * have no kernel of their own. Each row is decoded in memory of its own.
  */
-final class DecodedMatrix extends Matrix {
+final class DecodedMatrix extends RowMatrix {
 
-  private final WeightMatrix source;
+  private final RowReader source;
 
-  DecodedMatrix(WeightMatrix source) {
-    super(source.rows(), source.cols());
+  DecodedMatrix(int rows, int cols, RowReader source) {
+    super(rows, cols);
     this.source = source;
+  }
+
+  @Override
+  public RowReader reader(WeightMatrix stored) {
+    return source;
   }
 
   @Override
@@ -24,7 +30,7 @@ final class DecodedMatrix extends Matrix {
   @Override
   float dot(int r, float[] x, int off, float[] lanes) {
     float[] row = new float[cols()];
-    source.decodeRow(r, row, 0);
+    source.read(r, row, 0);
     return Tile.dot(row, 0, cols(), body(), x, off, lanes);
   }
 
@@ -36,7 +42,7 @@ final class DecodedMatrix extends Matrix {
   @Override
   void decode(int r, float[] out, int off, int tail) {
     float[] row = new float[cols()];
-    source.decodeRow(r, row, 0);
+    source.read(r, row, 0);
     int body = body();
     for (int c = 0; c < body; c += Lanes.L) {
       System.arraycopy(row, c, out, off + 4 * c, Lanes.L);
@@ -49,7 +55,7 @@ final class DecodedMatrix extends Matrix {
     float[] row = new float[cols()];
     Arrays.fill(out, outOff, outOff + cols(), 0f);
     for (int i = 0; i < n; i++) {
-      source.decodeRow(from + i, row, 0);
+      source.read(from + i, row, 0);
       Sum.addScaled(x[off + i], row, 0, out, outOff, cols());
     }
   }

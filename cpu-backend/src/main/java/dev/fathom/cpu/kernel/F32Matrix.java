@@ -10,7 +10,7 @@ import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
 /** Products with float32 rows: one sum in lanes for each row and vector. */
-final class F32Matrix extends Matrix {
+final class F32Matrix extends RowMatrix {
 
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE);

@@ -23,7 +23,7 @@ import jdk.incubator.vector.VectorOperators;
  * subnormals included. The 2^120 is given back in two halves, by {@link Order#QUADS} and by the
  * scales. NaN codes would become 480, so a matrix that has one is a {@link DecodedMatrix}.
  */
-final class Fp8Matrix extends Matrix {
+final class Fp8Matrix extends RowMatrix {
 
   private static final int FLOAT_BITS = 0x87F00000;
   private static final float SCALE_SHARE = 0x1p56f;

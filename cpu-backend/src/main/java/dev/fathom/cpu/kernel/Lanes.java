@@ -16,7 +16,7 @@ import jdk.incubator.vector.VectorSpecies;
 public final class Lanes {
 
   static final ByteOrder LITTLE = ByteOrder.LITTLE_ENDIAN;
-  static final VectorSpecies<Float> F = FloatVector.SPECIES_PREFERRED;
+  static final VectorSpecies<Float> F = species(VectorWidth.wanted());
   static final VectorSpecies<Integer> I = F.withLanes(int.class);
 
   /** L, the floats of a vector. */
@@ -26,6 +26,16 @@ public final class Lanes {
   static final VectorShuffle<Float> ZIP_HIGH = VectorShuffle.makeZip(F, 1);
 
   private Lanes() {}
+
+  /** Returns the wanted shape where the machine has it, else the widest that it has. */
+  private static VectorSpecies<Float> species(int bits) {
+    VectorSpecies<Float> widest = FloatVector.SPECIES_PREFERRED;
+    return switch (Math.min(bits, widest.vectorBitSize())) {
+      case 128 -> FloatVector.SPECIES_128;
+      case 256 -> FloatVector.SPECIES_256;
+      default -> widest;
+    };
+  }
 
   /** Returns the bits of the vectors that the kernels use. */
   public static int vectorBits() {

@@ -1,18 +1,29 @@
 package dev.fathom.cpu.kernel;
 
+import dev.fathom.backend.ActivationMode;
 import dev.fathom.quant.BlockScaleLayout;
+import dev.fathom.quant.Int4Layout;
+import dev.fathom.quant.Int8Layout;
+import dev.fathom.quant.RowReader;
 import dev.fathom.quant.WeightMatrix;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A weight matrix [R, C] as the kernels stream it: the stored bytes in place, one class a format.
+ * A weight matrix [R, C] as the kernels stream it, one class a format: {@link RowMatrix} where the
+ * stored bytes are read in place, {@link IntegerPanels} where they were repacked.
  *
- * <p>A product element is a float32 sum in lanes and then over lanes, in an order that depends on C
- * alone: multiplying one vector or many, all rows or some, gives the same bits. One vector meets
- * the stored bytes as they are streamed; for more, some rows are decoded and meet all of them.
+ * <p>A product element depends on its row and its vector alone: multiplying one vector or many, all
+ * rows or some, gives the same bits.
  *
  * <p>Immutable; any number of threads may multiply at once.
  */
-public abstract sealed class Matrix permits F32Matrix, Bf16Matrix, Fp8Matrix, DecodedMatrix {
+public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
+
+  private static final long ALIGNMENT = 64;
 
   private final int rows;
   private final int cols;
@@ -22,21 +33,77 @@ public abstract sealed class Matrix permits F32Matrix, Bf16Matrix, Fp8Matrix, De
     this.cols = cols;
   }
 
-  /** Returns the kernel view of a stored matrix; it reads the stored bytes, which must stay. */
-  public static Matrix of(WeightMatrix source) {
+  /**
+   * Returns the kernel view of a stored matrix. Formats of integers are copied; of all others the
+   * stored bytes are read, which must stay.
+   *
+   * @param mode whether integers may meet rounded activations
+   * @param allocator memory of copies
+   */
+  public static Matrix of(WeightMatrix source, ActivationMode mode, SegmentAllocator allocator) {
     return switch (source.format()) {
       case F32 -> new F32Matrix(source);
       case BF16 -> new Bf16Matrix(source);
+      case F16 -> F16Matrix.isFinite(source.data()) ? new F16Matrix(source) : decoded(source);
       case FP8_E4M3 -> fp8(source);
-      default -> new DecodedMatrix(source);
+      case MXFP4 -> Mxfp4Matrix.fits(source) ? new Mxfp4Matrix(source) : decoded(source);
+      case INT8, INT4 -> integers(source, mode, allocator);
     };
+  }
+
+  private static Matrix decoded(WeightMatrix source) {
+    return new DecodedMatrix(source.rows(), source.cols(), source::decodeRow);
   }
 
   private static Matrix fp8(WeightMatrix source) {
     BlockScaleLayout layout = source.layout();
     return layout != null && Fp8Matrix.fits(layout) && !Fp8Matrix.hasNan(source)
         ? Fp8Matrix.of(source, layout)
-        : new DecodedMatrix(source);
+        : decoded(source);
+  }
+
+  private static Matrix integers(
+      WeightMatrix source, ActivationMode mode, SegmentAllocator allocator) {
+    if (source.groupIndex() == null) {
+      try (Arena temporary = Arena.ofConfined()) {
+        Integers stored = new StoredIntegers(source.repack(temporary));
+        if (mode != ActivationMode.FLOAT && IntegerPanels.fits(stored)) {
+          return IntegerPanels.of(stored, allocator);
+        }
+        if (Int8Matrix.fits(stored)) {
+          return Int8Matrix.of(stored, allocator);
+        }
+      }
+    }
+    WeightMatrix own = source.repack(allocator);
+    return decoded(own == source ? copy(source, allocator) : own);
+  }
+
+  private static WeightMatrix copy(WeightMatrix source, SegmentAllocator allocator) {
+    MemorySegment data = copy(source.data(), allocator);
+    MemorySegment scales = copy(Objects.requireNonNull(source.scales()), allocator);
+    MemorySegment zeros = copyOrNull(source.zeroPoints(), allocator);
+    MemorySegment index = copyOrNull(source.groupIndex(), allocator);
+    return Objects.requireNonNull(source.packing()) instanceof Int4Layout layout
+        ? WeightMatrix.int4(layout, data, scales, zeros, index)
+        : WeightMatrix.int8((Int8Layout) source.packing(), data, scales, zeros, index);
+  }
+
+  private static @Nullable MemorySegment copyOrNull(
+      @Nullable MemorySegment source, SegmentAllocator allocator) {
+    return source == null ? null : copy(source, allocator);
+  }
+
+  private static MemorySegment copy(MemorySegment source, SegmentAllocator allocator) {
+    return allocator.allocate(source.byteSize(), ALIGNMENT).copyFrom(source);
+  }
+
+  /**
+   * Returns an upper bound of the bytes that {@link #of} allocates for a matrix of 8-bit or 4-bit
+   * integers whose groups have at least 32 columns.
+   */
+  public static long integerBytes(int bits, int rows, int cols) {
+    return IntegerPanels.bytes(bits, rows, cols);
   }
 
   /** Returns R. */
@@ -51,11 +118,23 @@ public abstract sealed class Matrix permits F32Matrix, Bf16Matrix, Fp8Matrix, De
 
   /** Returns the floats of scratch of a thread that multiplies matrices of so many columns. */
   public static int scratchLen(int cols) {
-    return Tile.scratchLen(cols);
+    return Math.max(Tile.scratchLen(cols), IntegerPanels.scratch(cols));
   }
 
   /** Returns the order in which {@link #multiply} wants its vectors. */
   public abstract Order order();
+
+  /**
+   * Returns what reads rows as float32 in natural order.
+   *
+   * @param source the matrix that this is a view of; it is kept where this does not own a copy
+   */
+  public RowReader reader(WeightMatrix source) {
+    return source::decodeRow;
+  }
+
+  /** Returns this matrix in a form that is read row by row, with float32 activations. */
+  public abstract RowMatrix rowMajor(SegmentAllocator allocator);
 
   /**
    * Computes out[outOff + i * outStride + r] = row r * vector (first + i) for i in [0, n) and r in
@@ -69,10 +148,10 @@ public abstract sealed class Matrix permits F32Matrix, Bf16Matrix, Fp8Matrix, De
    * @param out result
    * @param outOff where row 0 of the first vector would go
    * @param outStride elements from one vector's results to the next one's
-   * @param scratch {@link #scratchLen} floats that belong to this thread; for one vector {@link
-   *     Lanes#scratchLen()} are enough
+   * @param scratch {@link #scratchLen} floats that belong to this thread; for one vector and a
+   *     {@link RowMatrix} {@link Lanes#scratchLen()} are enough
    */
-  public void multiply(
+  public abstract void multiply(
       int from,
       int to,
       Vectors in,
@@ -81,49 +160,5 @@ public abstract sealed class Matrix permits F32Matrix, Bf16Matrix, Fp8Matrix, De
       float[] out,
       int outOff,
       int outStride,
-      float[] scratch) {
-    if (n == 1) {
-      int x = in.offset(first);
-      for (int r = from; r < to; r++) {
-        out[outOff + r] = dot(r, in.data(), x, scratch);
-      }
-      return;
-    }
-    int step = Tile.rows(cols);
-    for (int r = from; r < to; r += step) {
-      int m = Math.min(to - r, step);
-      for (int k = 0; k < m; k++) {
-        decode(r + k, scratch, Tile.row(k, cols), Tile.rowTail(k, cols, body()));
-      }
-      Tile.panel(scratch, m, cols, body(), in, first, n, out, outOff + r, outStride);
-    }
-  }
-
-  /** Returns the columns that go in whole vectors; the others are added one by one. */
-  abstract int body();
-
-  /** Returns row r times x[off, off + C). */
-  abstract float dot(int r, float[] x, int off, float[] lanes);
-
-  /**
-   * Writes the float32 weights of row r that {@link #dot} multiplies, in {@link #order()}.
-   *
-   * @param off where the first vector goes; the next one goes 4 L further on
-   * @param tail where the columns behind {@link #body()} go
-   */
-  abstract void decode(int r, float[] out, int off, int tail);
-
-  /**
-   * Computes the transposed product with some rows: out[outOff + c] = sum over i in [0, n) of x[off
-   * + i] * W[from + i, c].
-   *
-   * @param from first row
-   * @param n rows
-   * @param x factors, in natural order
-   * @param off first factor
-   * @param out C results in natural order
-   * @param outOff first result
-   */
-  public abstract void multiplyTransposed(
-      int from, int n, float[] x, int off, float[] out, int outOff);
+      float[] scratch);
 }

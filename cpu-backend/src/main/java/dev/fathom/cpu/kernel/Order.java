@@ -23,7 +23,16 @@ public enum Order {
    * which with 2^56 in the scales of the blocks makes up for the 2^120 that decoded E4M3 lanes lack
    * without leaving float32's range. Activations must stay below 2^63.
    */
-  QUADS(4, 0x1p64f);
+  QUADS(4, 0x1p64f),
+  /** Chunks of 2 L as in {@link #PAIRS}, scaled by 2^64 for binary16. */
+  HALVES(2, 0x1p64f),
+  /** Chunks of 8 L: every eighth element from 0 on, from 1 on, ...; scaled by 2^64 for E2M1. */
+  OCTETS(8, 0x1p64f),
+  /**
+   * Rounded to signed bytes with one scale for each 32 elements; see {@link Activation} for where
+   * everything lies. Not exact: a named mode.
+   */
+  BYTES(1, 1f);
 
   private final int step;
   private final float factor;
@@ -38,15 +47,29 @@ public enum Order {
     return step * L;
   }
 
+  /** Returns the floats that a vector of so many elements takes in this order. */
+  public int len(int elements) {
+    return this == BYTES ? Activation.len(elements) : elements;
+  }
+
+  /** Returns the most floats that a vector of so many elements takes in any order. */
+  public static int mostLen(int elements) {
+    return Activation.len(elements);
+  }
+
   /**
    * Writes in[inOff, inOff + len) to out[outOff, outOff + len) in this order.
    *
    * @param in natural order, another array than out
-   * @param out this order
+   * @param out this order, {@link #len} floats
    */
   public void arrange(float[] in, int inOff, float[] out, int outOff, int len) {
     if (this == NATURAL) {
       System.arraycopy(in, inOff, out, outOff, len);
+      return;
+    }
+    if (this == BYTES) {
+      Activation.arrange(in, inOff, out, outOff, len);
       return;
     }
     int body = len - len % chunk();

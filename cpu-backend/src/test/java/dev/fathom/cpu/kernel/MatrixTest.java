@@ -3,6 +3,7 @@ package dev.fathom.cpu.kernel;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.fathom.backend.ActivationMode;
 import dev.fathom.quant.BlockFp8Quantizer;
 import dev.fathom.quant.BlockScaleLayout;
 import dev.fathom.quant.WeightFormat;
@@ -68,12 +69,17 @@ class MatrixTest {
     return values;
   }
 
+  private static RowMatrix matrix(WeightMatrix source) {
+    return (RowMatrix) Matrix.of(source, ActivationMode.FLOAT, Arena.ofAuto());
+  }
+
   private static float[] multiply(Matrix matrix, float[] in, int n, int from, int to) {
-    float[] ordered = new float[in.length];
+    int len = matrix.order().len(matrix.cols());
+    float[] ordered = new float[n * len];
     for (int i = 0; i < n; i++) {
-      matrix.order().arrange(in, i * matrix.cols(), ordered, i * matrix.cols(), matrix.cols());
+      matrix.order().arrange(in, i * matrix.cols(), ordered, i * len, matrix.cols());
     }
-    Vectors vectors = new Vectors(ordered, matrix.cols(), IntStream.range(0, n).toArray());
+    Vectors vectors = new Vectors(ordered, len, IntStream.range(0, n).toArray());
     float[] out = new float[n * matrix.rows()];
     float[] lanes = new float[Matrix.scratchLen(matrix.cols())];
     matrix.multiply(from, to, vectors, 0, n, out, 0, matrix.rows(), lanes);
@@ -104,13 +110,13 @@ class MatrixTest {
   void aProductIsNearTheFloat64Sum(WeightFormat format, int cols) {
     WeightMatrix source = weights(format, cols);
     float[] in = gaussian(6 * cols);
-    assertNear(source, in, 6, multiply(Matrix.of(source), in, 6, 0, ROWS));
+    assertNear(source, in, 6, multiply(matrix(source), in, 6, 0, ROWS));
   }
 
   @ParameterizedTest
   @MethodSource("cases")
   void manyVectorsGiveTheBitsOfOneAndPartsOfTheRowsThoseOfAll(WeightFormat format, int cols) {
-    Matrix matrix = Matrix.of(weights(format, cols));
+    Matrix matrix = matrix(weights(format, cols));
     float[] in = gaussian(7 * cols);
     float[] all = multiply(matrix, in, 7, 0, ROWS);
     for (int i = 0; i < 7; i++) {
@@ -131,7 +137,7 @@ class MatrixTest {
     WeightMatrix source = weights(format, cols);
     float[] x = gaussian(ROWS);
     float[] got = new float[cols + 3];
-    Matrix.of(source).multiplyTransposed(2, ROWS - 4, x, 1, got, 3);
+    matrix(source).multiplyTransposed(2, ROWS - 4, x, 1, got, 3);
     double[] want = new double[cols];
     double[] magnitude = new double[cols];
     float[] row = new float[cols];
@@ -162,7 +168,7 @@ class MatrixTest {
       for (int c = 0; c < cols; c++) {
         float[] unit = new float[cols];
         unit[c] = 1;
-        float got = multiply(Matrix.of(source), unit, 1, 0, 1)[0];
+        float got = multiply(matrix(source), unit, 1, 0, 1)[0];
         float want = withNan ? Float.NaN : source.get(0, c);
         boolean same = got == want || (Float.isNaN(got) && Float.isNaN(want));
         assertThat(same).as("code %d: expected %s, got %s", c, want, got).isTrue();
@@ -178,7 +184,7 @@ class MatrixTest {
       for (int i = 0; i < in.length; i++) {
         in[i] *= 1e-12f;
       }
-      assertNear(source, in, 1, multiply(Matrix.of(source), in, 1, 0, ROWS));
+      assertNear(source, in, 1, multiply(matrix(source), in, 1, 0, ROWS));
     }
   }
 }

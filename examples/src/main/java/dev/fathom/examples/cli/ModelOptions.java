@@ -4,6 +4,7 @@ import dev.fathom.Bytes;
 import dev.fathom.DeepSeekModel;
 import dev.fathom.LoadOptions;
 import dev.fathom.Speculation;
+import dev.fathom.backend.ActivationMode;
 import dev.fathom.error.Text;
 import dev.fathom.examples.console.BundledSample;
 import dev.fathom.examples.console.Failure;
@@ -38,6 +39,21 @@ final class ModelOptions {
       defaultValue = "0",
       description = "Worker threads of the backend; default: what it finds best.")
   int threads;
+
+  @Option(
+      names = "--vector-bits",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Vectors of the CPU backend: 128, 256 or 512 bits; default: the widest.")
+  int vectorBits;
+
+  @Option(
+      names = "--activations",
+      paramLabel = "MODE",
+      description =
+          "How activations meet int8 and int4 weights: integer (default) rounds them to bytes,"
+              + " float is exact.")
+  @Nullable String activations;
 
   @Option(
       names = "--context",
@@ -145,11 +161,15 @@ final class ModelOptions {
         LoadOptions.defaults()
             .backend(backend)
             .threads(threads)
+            .vectorBits(vectorBits)
             .contextTokens(contextTokens)
             .maxSequences(maxSequences)
             .promptFormat(promptFormat);
     if (weights != null) {
       options = options.weights(weightFormat(weights));
+    }
+    if (activations != null) {
+      options = options.activations(activationMode(activations));
     }
     if (kvCache != null) {
       options = options.kvCache(kvFormat(kvCache));
@@ -210,6 +230,18 @@ final class ModelOptions {
               "Wrong usage of --weights",
               "must be bf16, fp8, int8 or int4: --weights=" + Text.quote(name),
               "choose one of them, or leave it out to keep the checkpoint's");
+    };
+  }
+
+  private static ActivationMode activationMode(String name) {
+    return switch (name.toLowerCase(Locale.ROOT)) {
+      case "integer" -> ActivationMode.INTEGER;
+      case "float" -> ActivationMode.FLOAT;
+      default ->
+          throw Failure.usage(
+              "Wrong usage of --activations",
+              "must be integer or float: --activations=" + Text.quote(name),
+              "choose one of them");
     };
   }
 

@@ -1,0 +1,171 @@
+package dev.fathom.cpu.kernel;
+
+import static dev.fathom.cpu.kernel.Lanes.F;
+import static dev.fathom.cpu.kernel.Lanes.I;
+import static dev.fathom.cpu.kernel.Lanes.L;
+import static dev.fathom.cpu.kernel.Lanes.LITTLE;
+
+import dev.fathom.quant.WeightMatrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * Products with binary16 rows, two to an int lane.
+ *
+ * <p>The upper half of a lane, shifted right by 3 with its sign and masked with 0x8FFFE000, is the
+ * float32 of the same sign, exponent field and mantissa: the weight times 2^-112, subnormals
+ * included. 2^48 of it is given back here, 2^64 by {@link Order#HALVES}. Infinities and NaN would
+ * become numbers, so a matrix that has one is a {@link DecodedMatrix}.
+ */
+final class F16Matrix extends RowMatrix {
+
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE);
+  private static final int FLOAT_BITS = 0x8FFFE000;
+  private static final float LANE_SHARE = 0x1p48f;
+  private static final float INPUT_SHARE = 0x1p64f;
+  private static final short EXPONENT = 0x7C00;
+
+  private final MemorySegment data;
+
+  F16Matrix(WeightMatrix source) {
+    super(source.rows(), source.cols());
+    this.data = source.data();
+  }
+
+  /** Returns whether every element is a finite number. */
+  static boolean isFinite(MemorySegment data) {
+    long body = data.byteSize() - data.byteSize() % (4L * L);
+    for (long at = 0; at < body; at += 4L * L) {
+      IntVector pairs = IntVector.fromMemorySegment(I, data, at, LITTLE);
+      // A full exponent carries into the sign when one is added to it.
+      IntVector carry = pairs.and(0x7C007C00).add(0x04000400).and(0x80008000);
+      if (carry.reduceLanes(VectorOperators.OR) != 0) {
+        return false;
+      }
+    }
+    for (long at = body; at < data.byteSize(); at += Short.BYTES) {
+      if ((data.get(SHORT, at) & EXPONENT) == EXPONENT) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  @Override
+  public Order order() {
+    return Order.HALVES;
+  }
+
+  private long rowByte(int r) {
+    return (long) r * cols() * Short.BYTES;
+  }
+
+  @Override
+  int body() {
+    return cols() - cols() % (2 * L);
+  }
+
+  /** Returns an element times 2^-64, as the activations want it. */
+  private float element(long at) {
+    return Float.float16ToFloat(data.get(SHORT, at)) / INPUT_SHARE;
+  }
+
+  @Override
+  float dot(int r, float[] x, int off, float[] lanes) {
+    MemorySegment weights = data;
+    long row = rowByte(r);
+    int body = body();
+    FloatVector sum = FloatVector.zero(F);
+    for (int c = 0; c < body; c += 2 * L) {
+      IntVector pairs = IntVector.fromMemorySegment(I, weights, row + 2L * c, LITTLE);
+      FloatVector even =
+          pairs
+              .lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 3)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(LANE_SHARE);
+      FloatVector odd =
+          pairs
+              .lanewise(VectorOperators.ASHR, 3)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(LANE_SHARE);
+      sum = even.fma(FloatVector.fromArray(F, x, off + c), sum);
+      sum = odd.fma(FloatVector.fromArray(F, x, off + c + L), sum);
+    }
+    sum.intoArray(lanes, 0);
+    float tail = 0;
+    for (int c = body; c < cols(); c++) {
+      tail += element(row + 2L * c) * x[off + c];
+    }
+    return Lanes.sum(lanes, 0) + tail;
+  }
+
+  @Override
+  void decode(int r, float[] out, int off, int tail) {
+    MemorySegment weights = data;
+    long row = rowByte(r);
+    int body = body();
+    for (int c = 0; c < body; c += 2 * L) {
+      IntVector pairs = IntVector.fromMemorySegment(I, weights, row + 2L * c, LITTLE);
+      pairs
+          .lanewise(VectorOperators.LSHL, 16)
+          .lanewise(VectorOperators.ASHR, 3)
+          .and(FLOAT_BITS)
+          .reinterpretAsFloats()
+          .mul(LANE_SHARE)
+          .intoArray(out, off + 4 * c);
+      pairs
+          .lanewise(VectorOperators.ASHR, 3)
+          .and(FLOAT_BITS)
+          .reinterpretAsFloats()
+          .mul(LANE_SHARE)
+          .intoArray(out, off + 4 * c + 4 * L);
+    }
+    for (int c = body; c < cols(); c++) {
+      out[tail + c - body] = element(row + 2L * c);
+    }
+  }
+
+  @Override
+  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
+    int body = body();
+    for (int c = 0; c < body; c += 2 * L) {
+      FloatVector even = FloatVector.zero(F);
+      FloatVector odd = FloatVector.zero(F);
+      for (int i = 0; i < n; i++) {
+        IntVector pairs = IntVector.fromMemorySegment(I, data, rowByte(from + i) + 2L * c, LITTLE);
+        FloatVector factor = FloatVector.broadcast(F, x[off + i] * LANE_SHARE);
+        even =
+            pairs
+                .lanewise(VectorOperators.LSHL, 16)
+                .lanewise(VectorOperators.ASHR, 3)
+                .and(FLOAT_BITS)
+                .reinterpretAsFloats()
+                .fma(factor, even);
+        odd =
+            pairs
+                .lanewise(VectorOperators.ASHR, 3)
+                .and(FLOAT_BITS)
+                .reinterpretAsFloats()
+                .fma(factor, odd);
+      }
+      even = even.mul(INPUT_SHARE);
+      odd = odd.mul(INPUT_SHARE);
+      even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, outOff + c);
+      even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, outOff + c + L);
+    }
+    for (int c = body; c < cols(); c++) {
+      float sum = 0;
+      for (int i = 0; i < n; i++) {
+        sum += Float.float16ToFloat(data.get(SHORT, rowByte(from + i) + 2L * c)) * x[off + i];
+      }
+      out[outOff + c] = sum;
+    }
+  }
+}

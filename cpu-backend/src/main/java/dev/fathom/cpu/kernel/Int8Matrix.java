@@ -1,0 +1,158 @@
+package dev.fathom.cpu.kernel;
+
+import static dev.fathom.cpu.kernel.Lanes.F;
+import static dev.fathom.cpu.kernel.Lanes.L;
+
+import dev.fathom.quant.RowReader;
+import dev.fathom.quant.WeightMatrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * Products of rows of signed bytes, each group of columns with a scale, with float32 activations:
+ * integer weights of 8 or 4 bits whose zero points were subtracted, so that the float32 weights are
+ * those of {@link WeightMatrix} bit for bit.
+ */
+final class Int8Matrix extends RowMatrix {
+
+  private static final VectorSpecies<Byte> B =
+      L == 16 ? ByteVector.SPECIES_128 : ByteVector.SPECIES_64;
+
+  private final MemorySegment data;
+  private final float[] scales;
+  private final int groups;
+  private final int groupSize;
+
+  private Int8Matrix(
+      int rows, int cols, MemorySegment data, float[] scales, int groups, int groupSize) {
+    super(rows, cols);
+    this.data = data;
+    this.scales = scales;
+    this.groups = groups;
+    this.groupSize = groupSize;
+  }
+
+  /** Returns whether differences fit a byte and groups hold whole vectors. */
+  static boolean fits(Integers source) {
+    boolean whole = source.groups() == 1 || source.groupSize() % L == 0;
+    return L >= 8 && whole && (source.bits() == 4 || !source.hasZeros());
+  }
+
+  static Int8Matrix of(Integers source, SegmentAllocator allocator) {
+    int rows = source.rows();
+    int cols = source.cols();
+    MemorySegment data = allocator.allocate((long) rows * cols, 64);
+    float[] scales = new float[Math.multiplyExact(rows, source.groups())];
+    byte[] row = new byte[cols];
+    for (int r = 0; r < rows; r++) {
+      source.differences(r, row);
+      MemorySegment.copy(row, 0, data, ValueLayout.JAVA_BYTE, (long) r * cols, cols);
+      for (int g = 0; g < source.groups(); g++) {
+        scales[r * source.groups() + g] = source.scale(r, g);
+      }
+    }
+    return new Int8Matrix(rows, cols, data, scales, source.groups(), source.groupSize());
+  }
+
+  @Override
+  public RowReader reader(WeightMatrix source) {
+    return (r, out, off) -> {
+      for (int c = 0; c < cols(); c++) {
+        out[off + c] = element(r, c);
+      }
+    };
+  }
+
+  @Override
+  public Order order() {
+    return Order.NATURAL;
+  }
+
+  @Override
+  int body() {
+    return cols() - cols() % L;
+  }
+
+  private int groupEnd(int g) {
+    return Math.min(body(), g == groups - 1 ? cols() : (g + 1) * groupSize);
+  }
+
+  private float element(int r, int c) {
+    float scale = scales[r * groups + Math.min(groups - 1, c / groupSize)];
+    return data.get(ValueLayout.JAVA_BYTE, (long) r * cols() + c) * scale;
+  }
+
+  @Override
+  float dot(int r, float[] x, int off, float[] lanes) {
+    MemorySegment weights = data;
+    long row = (long) r * cols();
+    FloatVector sum = FloatVector.zero(F);
+    for (int g = 0, c = 0; g < groups; g++) {
+      FloatVector scale = FloatVector.broadcast(F, scales[r * groups + g]);
+      for (int end = groupEnd(g); c < end; c += L) {
+        FloatVector w =
+            (FloatVector)
+                ByteVector.fromMemorySegment(B, weights, row + c, ByteOrder.LITTLE_ENDIAN)
+                    .convertShape(VectorOperators.B2F, F, 0);
+        sum = w.mul(scale).fma(FloatVector.fromArray(F, x, off + c), sum);
+      }
+    }
+    sum.intoArray(lanes, 0);
+    float tail = 0;
+    for (int c = body(); c < cols(); c++) {
+      tail += element(r, c) * x[off + c];
+    }
+    return Lanes.sum(lanes, 0) + tail;
+  }
+
+  @Override
+  void decode(int r, float[] out, int off, int tail) {
+    MemorySegment weights = data;
+    long row = (long) r * cols();
+    for (int g = 0, c = 0; g < groups; g++) {
+      FloatVector scale = FloatVector.broadcast(F, scales[r * groups + g]);
+      for (int end = groupEnd(g); c < end; c += L) {
+        FloatVector w =
+            (FloatVector)
+                ByteVector.fromMemorySegment(B, weights, row + c, ByteOrder.LITTLE_ENDIAN)
+                    .convertShape(VectorOperators.B2F, F, 0);
+        w.mul(scale).intoArray(out, off + 4 * c);
+      }
+    }
+    for (int c = body(); c < cols(); c++) {
+      out[tail + c - body()] = element(r, c);
+    }
+  }
+
+  @Override
+  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
+    MemorySegment weights = data;
+    for (int g = 0, c = 0; g < groups; g++) {
+      for (int end = groupEnd(g); c < end; c += L) {
+        FloatVector sum = FloatVector.zero(F);
+        for (int i = 0; i < n; i++) {
+          long at = (long) (from + i) * cols() + c;
+          FloatVector w =
+              (FloatVector)
+                  ByteVector.fromMemorySegment(B, weights, at, ByteOrder.LITTLE_ENDIAN)
+                      .convertShape(VectorOperators.B2F, F, 0);
+          sum = w.fma(FloatVector.broadcast(F, scales[(from + i) * groups + g] * x[off + i]), sum);
+        }
+        sum.intoArray(out, outOff + c);
+      }
+    }
+    for (int c = body(); c < cols(); c++) {
+      float sum = 0;
+      for (int i = 0; i < n; i++) {
+        sum += element(from + i, c) * x[off + i];
+      }
+      out[outOff + c] = sum;
+    }
+  }
+}

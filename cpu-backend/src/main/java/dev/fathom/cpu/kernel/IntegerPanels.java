@@ -1,0 +1,273 @@
+package dev.fathom.cpu.kernel;
+
+import static dev.fathom.cpu.kernel.Lanes.L;
+
+import dev.fathom.quant.RowReader;
+import dev.fathom.quant.WeightMatrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+
+/**
+ * Integer weights of 8 or 4 bits, repacked for products with {@link Order#BYTES}: sums of 32
+ * columns are exact integers, and blocks are added in float32 in rising order.
+ *
+ * <p>A panel is 2 L rows. Its columns lie in steps of 16 bits a row, 2 columns of 8 bits or 4 of 4
+ * bits, lowest column lowest; 4-bit codes are two's complement. A step is L ints:
+ *
+ * <pre>
+ *   int i     bit 31        16 15         0
+ *            +---------------+-------------+
+ *            | row L + i     | row i       |
+ *            +---------------+-------------+
+ * </pre>
+ *
+ * <p>Rows and columns are filled up with zeros. Scales and zero points are float32 and signed bytes
+ * [panel][group][2 L]. A product with one row may compute its whole panel; whoever writes rows of a
+ * panel reads all of it.
+ */
+final class IntegerPanels extends Matrix implements Integers {
+
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+  /** Rows of a panel. */
+  static final int P = 2 * L;
+
+  /** Vectors that meet a panel together. */
+  private static final int TOKENS = 4;
+
+  /** Where the tables of a panel begin in the scratch, behind the results. */
+  private static final int TABLES = TOKENS * P;
+
+  private final int bits;
+  private final int groups;
+  private final int groupSize;
+  private final boolean hasZeros;
+  private final MemorySegment data;
+  private final MemorySegment scales;
+  private final MemorySegment zeros;
+  private final int columns;
+  private final int panelBytes;
+  private final IntegerKernel kernel;
+
+  private IntegerPanels(Integers source, SegmentAllocator allocator) {
+    super(source.rows(), source.cols());
+    this.bits = source.bits();
+    this.groups = source.groups();
+    this.groupSize = source.groupSize();
+    this.hasZeros = source.hasZeros();
+    int blocks = Activation.blocks(cols());
+    this.columns = blocks * Activation.BLOCK;
+    this.panelBytes = columns * bits / 8 * P;
+    long panels = Math.ceilDiv(rows(), P);
+    this.data = allocator.allocate(panels * panelBytes, 64);
+    this.scales = allocator.allocate(panels * groups * P * Float.BYTES, 64);
+    this.zeros = allocator.allocate(hasZeros ? panels * groups * P : 0, 64);
+    int blocksOfGroup = groups == 1 ? blocks : groupSize / Activation.BLOCK;
+    this.kernel = new IntegerKernel(data, blocks, groups, blocksOfGroup);
+  }
+
+  /** Returns whether groups hold whole blocks of activations. */
+  static boolean fits(Integers source) {
+    return source.groups() == 1 || source.groupSize() % Activation.BLOCK == 0;
+  }
+
+  /** Returns the floats of scratch for matrices of up to so many columns. */
+  static int scratch(int cols) {
+    int blocks = Activation.blocks(cols);
+    return TABLES + 2 * blocks * P + TOKENS * blocks * P;
+  }
+
+  /** Returns an upper bound of the bytes of a matrix whose groups have 32 columns or more. */
+  static long bytes(int bits, int rows, int cols) {
+    long padded = (long) Math.ceilDiv(rows, P) * P * Activation.blocks(cols);
+    return padded * (Activation.BLOCK * bits / 8 + Float.BYTES + 1);
+  }
+
+  static IntegerPanels of(Integers source, SegmentAllocator allocator) {
+    IntegerPanels panels = new IntegerPanels(source, allocator);
+    short[] panel = new short[panels.panelBytes / Short.BYTES];
+    byte[] row = new byte[Activation.blocks(source.cols()) * Activation.BLOCK];
+    for (int first = 0; first < source.rows(); first += P) {
+      Arrays.fill(panel, (short) 0);
+      for (int i = 0; i < Math.min(P, source.rows() - first); i++) {
+        source.codes(first + i, row);
+        panels.interleave(row, i, panel);
+        panels.putScales(source, first, i);
+      }
+      long at = (long) first / P * panels.panelBytes;
+      MemorySegment.copy(panel, 0, panels.data, SHORT, at, panel.length);
+    }
+    return panels;
+  }
+
+  /** Returns the place of row i of a panel in a step of shorts. */
+  private static int lane(int i) {
+    return i % L * 2 + i / L;
+  }
+
+  private void interleave(byte[] row, int i, short[] panel) {
+    int at = lane(i);
+    int perShort = Short.SIZE / bits;
+    for (int c = 0; c < row.length; c += perShort, at += P) {
+      panel[at] =
+          (short)
+              (perShort == 2
+                  ? (row[c] & 0xFF) | row[c + 1] << 8
+                  : (row[c] & 0xF)
+                      | (row[c + 1] & 0xF) << 4
+                      | (row[c + 2] & 0xF) << 8
+                      | row[c + 3] << 12);
+    }
+  }
+
+  private void putScales(Integers source, int first, int i) {
+    for (int g = 0; g < groups; g++) {
+      long at = ((long) first / P * groups + g) * P + i;
+      scales.set(FLOAT, at * Float.BYTES, source.scale(first + i, g));
+      if (hasZeros) {
+        zeros.set(ValueLayout.JAVA_BYTE, at, (byte) source.zero(first + i, g));
+      }
+    }
+  }
+
+  @Override
+  public Order order() {
+    return Order.BYTES;
+  }
+
+  @Override
+  public int bits() {
+    return bits;
+  }
+
+  @Override
+  public int groups() {
+    return groups;
+  }
+
+  @Override
+  public int groupSize() {
+    return groupSize;
+  }
+
+  @Override
+  public boolean hasZeros() {
+    return hasZeros;
+  }
+
+  @Override
+  public float scale(int r, int g) {
+    return scales.get(FLOAT, ((long) r / P * groups + g) * P * Float.BYTES + r % P * 4L);
+  }
+
+  @Override
+  public int zero(int r, int g) {
+    return hasZeros ? zeros.get(ValueLayout.JAVA_BYTE, ((long) r / P * groups + g) * P + r % P) : 0;
+  }
+
+  @Override
+  public void codes(int r, byte[] out) {
+    int perShort = Short.SIZE / bits;
+    long base = (long) r / P * panelBytes + lane(r % P) * 2L;
+    for (int c = 0; c < cols(); c++) {
+      int word = data.get(SHORT, base + (long) (c / perShort) * P * Short.BYTES);
+      out[c] = (byte) (word << (32 - bits - c % perShort * bits) >> (32 - bits));
+    }
+  }
+
+  @Override
+  public RowReader reader(WeightMatrix source) {
+    return this::decodeRow;
+  }
+
+  private void decodeRow(int r, float[] out, int off) {
+    byte[] codes = new byte[cols()];
+    codes(r, codes);
+    for (int c = 0; c < cols(); c++) {
+      int g = Math.min(groups - 1, c / groupSize);
+      out[off + c] = (codes[c] - zero(r, g)) * scale(r, g);
+    }
+  }
+
+  @Override
+  public RowMatrix rowMajor(SegmentAllocator allocator) {
+    return Int8Matrix.fits(this)
+        ? Int8Matrix.of(this, allocator)
+        : new DecodedMatrix(rows(), cols(), this::decodeRow);
+  }
+
+  @Override
+  public void multiply(
+      int from,
+      int to,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] scratch) {
+    for (int panel = from / P; panel * P < to; panel++) {
+      int begin = Math.max(from, panel * P);
+      int len = Math.min(to, (panel + 1) * P) - begin;
+      readTables(panel, scratch);
+      for (int i = 0; i < n; i += TOKENS) {
+        int m = Math.min(TOKENS, n - i);
+        products(panel, in, first + i, m, scratch);
+        for (int j = 0; j < m; j++) {
+          int source = j * P + begin - panel * P;
+          System.arraycopy(scratch, source, out, outOff + (i + j) * outStride + begin, len);
+        }
+      }
+    }
+  }
+
+  /** Writes the scales and then the zero points of a panel. */
+  private void readTables(int panel, float[] scratch) {
+    int len = groups * P;
+    MemorySegment.copy(scales, FLOAT, (long) panel * len * Float.BYTES, scratch, TABLES, len);
+    if (hasZeros) {
+      for (int i = 0; i < len; i++) {
+        scratch[TABLES + len + i] = zeros.get(ValueLayout.JAVA_BYTE, (long) panel * len + i);
+      }
+    } else {
+      Arrays.fill(scratch, TABLES + len, TABLES + 2 * len, 0f);
+    }
+  }
+
+  /** Writes the products of a panel with vectors [i, i + m) to scratch: [m][2 L]. */
+  private void products(int panel, Vectors in, int i, int m, float[] scratch) {
+    long at = (long) panel * panelBytes;
+    int sums = TABLES + 2 * groups * P;
+    float[] x = in.data();
+    int x0 = in.offset(i);
+    if (m == 1) {
+      if (bits == 4) {
+        kernel.one4(at, x, x0, scratch, sums);
+      } else {
+        kernel.one8(at, x, x0, scratch, sums);
+      }
+      kernel.scale(scratch, sums, P, x, x0 + columns, TABLES, 0);
+      return;
+    }
+    // Missing vectors are computed again and dropped.
+    int x1 = in.offset(i + 1);
+    int x2 = in.offset(i + Math.min(2, m - 1));
+    int x3 = in.offset(i + m - 1);
+    if (bits == 4) {
+      kernel.four4(at, x, x0, x1, x2, x3, scratch, sums);
+    } else {
+      kernel.four8(at, x, x0, x1, x2, x3, scratch, sums);
+    }
+    for (int j = 0; j < m; j++) {
+      int scales = in.offset(i + j) + columns;
+      kernel.scale(scratch, sums + j * P, TOKENS * P, x, scales, TABLES, j * P);
+    }
+  }
+}
