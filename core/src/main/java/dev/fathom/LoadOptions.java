@@ -192,7 +192,9 @@ public final class LoadOptions {
     LoadOptions copy = copy();
     if (bits != 0 && bits != 128 && bits != 256 && bits != 512) {
       throw Checks.invalid(
-          "vectorBits", "must be 0, 128, 256 or 512: vectorBits=" + bits, "choose one of them");
+          "The option vectorBits cannot have this value",
+          "must be 0, 128, 256 or 512: vectorBits=" + bits,
+          "set it to one of them, or leave it out");
     }
     copy.vectorBits = bits;
     return copy;

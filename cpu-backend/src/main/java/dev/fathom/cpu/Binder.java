@@ -91,7 +91,12 @@ final class Binder {
       case Op.StoreKv store -> Elementwise.storeKv(store, kv, step);
       case Op.LatentAttention attention ->
           new LatentAttentionOperation(
-              attention, matrix(attention.kvB()).rowMajor(arena), kv, step, adapters, latentScratch);
+              attention,
+              matrix(attention.kvB()).rowMajor(arena),
+              kv,
+              step,
+              adapters,
+              latentScratch);
       case Op.Attention attention -> new AttentionOperation(attention, kv, step, heads);
       case Op.TopKIndex index -> new TopKIndexOperation(index, kv, step, indexScratch);
       case Op.LayerNorm norm ->
