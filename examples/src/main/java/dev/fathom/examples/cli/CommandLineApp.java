@@ -21,7 +21,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 public final class CommandLineApp {
 
   private static final List<String> NAMES =
-      List.of("chat", "generate", "tokenize", "inspect", "eval", "logits", "synth");
+      List.of("chat", "generate", "tokenize", "inspect", "eval", "logits", "synth", "bench");
 
   private final Terminal terminal;
   private final String[] args;
@@ -140,6 +140,7 @@ public final class CommandLineApp {
       case "embed" -> new EmbedCommand(terminal);
       case "logits" -> new LogitsCommand(terminal);
       case "synth" -> new SynthCommand(terminal);
+      case "bench" -> new BenchCommand(terminal);
       default -> null;
     };
   }

@@ -40,14 +40,18 @@ final class SynthCommand implements Command {
       names = "--config",
       required = true,
       paramLabel = "FILE|NAME",
-      description = "A config.json, or the shipped deepseek-v3-tiny.")
+      description =
+          "A config.json, or the shipped deepseek-v3-tiny, deepseek-v2-slice, deepseek-v2-lite or"
+              + " qwen2-1.5b.")
   String config = "";
 
   @Option(
       names = "--weights",
       paramLabel = "FORMAT",
       defaultValue = "bf16",
-      description = "bf16 (default) or fp8 (E4M3 in blocks of 128 x 128).")
+      description =
+          "bf16 (default), fp8 (E4M3 in blocks of 128 x 128), int8 (a scale a row) or int4 (groups"
+              + " of 32); of integers the head too.")
   String weights = "bf16";
 
   @Option(
@@ -99,10 +103,12 @@ final class SynthCommand implements Command {
     return switch (weights.toLowerCase(Locale.ROOT)) {
       case "bf16" -> SynthWeights.BF16;
       case "fp8" -> SynthWeights.FP8;
+      case "int8" -> SynthWeights.INT8;
+      case "int4" -> SynthWeights.INT4;
       default ->
           throw Failure.usage(
               "Wrong usage of fathom synth",
-              "must be bf16 or fp8: --weights=" + Text.quote(weights),
+              "must be bf16, fp8, int8 or int4: --weights=" + Text.quote(weights),
               "choose one of them");
     };
   }

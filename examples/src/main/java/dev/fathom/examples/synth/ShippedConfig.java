@@ -24,7 +24,11 @@ import java.util.List;
 public record ShippedConfig(ModelConfig config, JsonObject json, List<Path> tokenizerFiles) {
 
   /** The names that are shipped. */
-  public static final List<String> NAMES = List.of("deepseek-v3-tiny");
+  public static final List<String> NAMES =
+      List.of("deepseek-v3-tiny", "deepseek-v2-slice", "deepseek-v2-lite", "qwen2-1.5b");
+
+  /** Has the vocabulary of the bundled sample. */
+  private static final String SAMPLE_VOCABULARY = "deepseek-v3-tiny";
 
   private static final List<String> TOKENIZER_FILES =
       List.of("tokenizer.json", "tokenizer_config.json");
@@ -46,7 +50,9 @@ public record ShippedConfig(ModelConfig config, JsonObject json, List<Path> toke
       return of(
           resource(nameOrFile),
           nameOrFile + ".json",
-          TOKENIZER_FILES.stream().map(sample::resolve).toList());
+          nameOrFile.equals(SAMPLE_VOCABULARY)
+              ? TOKENIZER_FILES.stream().map(sample::resolve).toList()
+              : List.of());
     }
     Path file = Path.of(nameOrFile);
     try {

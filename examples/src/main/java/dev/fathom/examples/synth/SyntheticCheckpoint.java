@@ -63,6 +63,10 @@ public final class SyntheticCheckpoint {
     List<TensorSpec> specs = new ArrayList<>();
     for (WeightRef weight : program.weights()) {
       long[] shape = weight.shape().stream().mapToLong(Integer::longValue).toArray();
+      if (weight.format() == WeightFormat.INT8 || weight.format() == WeightFormat.INT4) {
+        specs.addAll(integers(weight));
+        continue;
+      }
       specs.add(new TensorSpec(weight.name(), dtype(weight.format()), shape));
       if (weight.format() == WeightFormat.FP8_E4M3) {
         BlockScaleLayout layout =
@@ -76,6 +80,23 @@ public final class SyntheticCheckpoint {
       }
     }
     return List.copyOf(specs);
+  }
+
+  /** Codes and then scales, as compressed-tensors names them. */
+  private static List<TensorSpec> integers(WeightRef weight) {
+    int rows = weight.rows();
+    int cols = weight.cols();
+    String scale = weight.name() + RandomTensors.INTEGER_SCALE_SUFFIX;
+    if (weight.format() == WeightFormat.INT8) {
+      return List.of(
+          TensorSpec.of(weight.name(), SafetensorsDtype.I8, rows, cols),
+          TensorSpec.of(scale, SafetensorsDtype.F32, rows, 1));
+    }
+    int words = Math.ceilDiv(cols, RandomTensors.CODES_OF_A_WORD);
+    return List.of(
+        TensorSpec.of(
+            weight.name() + RandomTensors.PACKED_SUFFIX, SafetensorsDtype.I32, rows, words),
+        TensorSpec.of(scale, SafetensorsDtype.F16, rows, Math.ceilDiv(cols, RandomTensors.GROUP)));
   }
 
   private static SafetensorsDtype dtype(WeightFormat format) {
@@ -103,7 +124,32 @@ public final class SyntheticCheckpoint {
               .put("weight_block_size", new JsonArray(List.of(block, block)))
               .build());
     }
+    if (weights == SynthWeights.INT8 || weights == SynthWeights.INT4) {
+      fields.put("quantization_config", integerConfig(weights == SynthWeights.INT8));
+    }
     return JsonObject.of(fields);
+  }
+
+  private static JsonObject integerConfig(boolean bytes) {
+    JsonObject.Builder rule =
+        JsonObject.builder()
+            .put("num_bits", bytes ? 8 : 4)
+            .put("type", "int")
+            .put("symmetric", true)
+            .put("strategy", bytes ? "channel" : "group");
+    if (!bytes) {
+      rule.put("group_size", RandomTensors.GROUP);
+    }
+    JsonObject group =
+        JsonObject.builder()
+            .put("targets", new JsonArray(List.of(new JsonString("Linear"))))
+            .put("weights", rule.build())
+            .build();
+    return JsonObject.builder()
+        .put("quant_method", "compressed-tensors")
+        .put("format", bytes ? "int-quantized" : "pack-quantized")
+        .put("config_groups", JsonObject.builder().put("group_0", group).build())
+        .build();
   }
 
   /** Returns the tensors in the order in which they are written. */

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.checkpoint.QuantizationConfig;
+import dev.fathom.examples.synth.ShippedConfig;
+import dev.fathom.examples.synth.SynthWeights;
+import dev.fathom.examples.synth.SyntheticCheckpoint;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,6 +59,38 @@ class SynthCommandTest {
   }
 
   @Test
+  void integerWeightsHaveScalesIncludeTheHeadAndLoad() {
+    for (String format : List.of("int8", "int4")) {
+      Path out = write(format, "--weights", format);
+      Checkpoint checkpoint = Checkpoint.open(out);
+      boolean bytes = format.equals("int8");
+      String leaf = bytes ? "weight" : "weight_packed";
+      assertThat(checkpoint.tensor("lm_head." + leaf))
+          .hasToString("lm_head." + leaf + (bytes ? " I8[4096, 192]" : " I32[4096, 24]"));
+      assertThat(checkpoint.tensor("model.layers.0.mlp.gate_proj.weight_scale"))
+          .hasToString(
+              "model.layers.0.mlp.gate_proj.weight_scale "
+                  + (bytes ? "F32[416, 1]" : "F16[416, 6]"));
+      Cli run = Cli.run("chat", "--json", "--max-tokens", "3", "--model", out.toString(), "Hello");
+      assertThat(run.exitCode()).isZero();
+    }
+  }
+
+  @Test
+  void shippedConfigurationsAreOfSupportedArchitectures() {
+    for (String name : ShippedConfig.NAMES) {
+      for (SynthWeights weights : SynthWeights.values()) {
+        ShippedConfig config = ShippedConfig.find(name);
+        assertThat(new SyntheticCheckpoint(config, weights, 0, 5_000_000_000L).totalBytes())
+            .isPositive();
+      }
+    }
+    ShippedConfig slice = ShippedConfig.find("deepseek-v2-slice");
+    long bytes = new SyntheticCheckpoint(slice, SynthWeights.BF16, 0, 5_000_000_000L).totalBytes();
+    assertThat(bytes / 2e9).isBetween(3.4, 3.5);
+  }
+
+  @Test
   void bf16WeightsHaveNoScales() {
     Checkpoint checkpoint = Checkpoint.open(write("bf16"));
 
@@ -99,7 +134,8 @@ class SynthCommandTest {
     Files.writeString(used.resolve("x"), "");
 
     assertRefused("is neither", "synth", "--config", "no-such", folder.resolve("o").toString());
-    assertRefused("must be bf16 or fp8", "synth", "--config", TINY, "--weights", "int3", "o");
+    assertRefused(
+        "must be bf16, fp8, int8 or int4", "synth", "--config", TINY, "--weights", "int3", "o");
     assertRefused("must be a number above 0", "synth", "--config", TINY, "--shard-size", "0", "o");
     assertRefused("--shard-size", "synth", "--config", TINY, "--shard-size", "5XB", "o");
     assertRefused("is not empty", "synth", "--config", TINY, used.toString());

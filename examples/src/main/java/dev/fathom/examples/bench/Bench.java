@@ -1,0 +1,82 @@
+package dev.fathom.examples.bench;
+
+import dev.fathom.DeepSeekModel;
+import dev.fathom.GenerationRequest;
+import dev.fathom.Prompt;
+import dev.fathom.Timings;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+
+/**
+ * Runs of a prompt of random tokens and a greedy answer of fixed length, each with another prompt.
+ *
+ * @param promptTokens tokens of each prompt
+ * @param completionTokens tokens of each answer
+ * @param sequences prompts that run at once
+ */
+public record Bench(int promptTokens, int completionTokens, int sequences) {
+
+  /**
+   * What was measured.
+   *
+   * @param prompt prompt tokens a second, all sequences together, one number a run
+   * @param generation tokens after the first a second, likewise
+   */
+  public record Result(List<Double> prompt, List<Double> generation) {
+
+    /** Returns the mean. */
+    public static double mean(List<Double> values) {
+      return values.stream().mapToDouble(v -> v).average().orElse(0);
+    }
+
+    /** Returns the standard deviation of the sample, 0 for one value. */
+    public static double deviation(List<Double> values) {
+      double mean = mean(values);
+      double squares = values.stream().mapToDouble(v -> (v - mean) * (v - mean)).sum();
+      return values.size() < 2 ? 0 : Math.sqrt(squares / (values.size() - 1));
+    }
+  }
+
+  /** Runs once without counting, then so many times. */
+  public Result run(DeepSeekModel model, int vocabSize, int runs) {
+    SplittableRandom random = new SplittableRandom(1);
+    List<Double> prompt = new ArrayList<>();
+    List<Double> generation = new ArrayList<>();
+    for (int run = 0; run <= runs; run++) {
+      List<Timings> timings = once(model, vocabSize, random);
+      if (run > 0) {
+        prompt.add(rate(timings, (long) promptTokens * sequences, t -> t.prefill().toNanos()));
+        long tokens = (long) (completionTokens - 1) * sequences;
+        generation.add(rate(timings, tokens, t -> t.decode().toNanos()));
+      }
+    }
+    return new Result(prompt, generation);
+  }
+
+  private List<Timings> once(DeepSeekModel model, int vocabSize, SplittableRandom random) {
+    return IntStream.range(0, sequences)
+        .mapToObj(i -> model.submit(request(vocabSize, random)))
+        .toList()
+        .stream()
+        .map(future -> future.join().timings())
+        .toList();
+  }
+
+  private GenerationRequest request(int vocabSize, SplittableRandom random) {
+    int[] ids = random.ints(promptTokens, 0, vocabSize).toArray();
+    return GenerationRequest.of(Prompt.tokens(ids))
+        .maxTokens(completionTokens)
+        .ignoreEos(true)
+        .temperature(0)
+        .build();
+  }
+
+  /** Tokens by the mean time of the sequences, which run side by side. */
+  private static double rate(List<Timings> timings, long tokens, ToDoubleFunction<Timings> nanos) {
+    double mean = timings.stream().mapToDouble(nanos).average().orElse(0);
+    return mean <= 0 ? 0 : tokens / (mean / 1e9);
+  }
+}

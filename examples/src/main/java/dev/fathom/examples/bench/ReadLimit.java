@@ -1,0 +1,74 @@
+package dev.fathom.examples.bench;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.concurrent.atomic.AtomicLong;
+
+/**
+ * How fast this machine reads memory: threads that read a large buffer from its begin to its end,
+ * each a part of it. The best of several passes, since neighbours only ever slow one down.
+ */
+public final class ReadLimit {
+
+  private static final long BYTES = 1L << 31;
+  private static final int PASSES = 5;
+  private static final int STRIDE = 64;
+
+  private ReadLimit() {}
+
+  /** Returns gigabytes (10^9 bytes) a second; takes about a second and 2 GiB of memory. */
+  public static double gigabytesPerSecond(int threads) {
+    try (Arena arena = Arena.ofShared()) {
+      long part = BYTES / threads / STRIDE * STRIDE;
+      MemorySegment[] parts = new MemorySegment[threads];
+      for (int i = 0; i < threads; i++) {
+        parts[i] = arena.allocate(part, STRIDE);
+        parts[i].fill((byte) i);
+      }
+      AtomicLong seen = new AtomicLong();
+      double best = 0;
+      for (int pass = 0; pass < PASSES; pass++) {
+        long begin = System.nanoTime();
+        pass(parts, seen);
+        best = Math.max(best, (double) part * threads / (System.nanoTime() - begin));
+      }
+      if (seen.get() == 1) {
+        throw new IllegalStateException("the sum keeps the compiler from dropping the reads");
+      }
+      return best;
+    }
+  }
+
+  private static void pass(MemorySegment[] parts, AtomicLong seen) {
+    Thread[] readers = new Thread[parts.length];
+    for (int i = 0; i < readers.length; i++) {
+      MemorySegment part = parts[i];
+      readers[i] = Thread.ofPlatform().unstarted(() -> seen.addAndGet(2 * read(part)));
+      readers[i].start();
+    }
+    for (Thread reader : readers) {
+      try {
+        reader.join();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+        throw new IllegalStateException("interrupted while measuring", e);
+      }
+    }
+  }
+
+  /** Four sums, so that loads and not additions are the limit. */
+  private static long read(MemorySegment part) {
+    long a = 0;
+    long b = 0;
+    long c = 0;
+    long d = 0;
+    for (long at = 0; at < part.byteSize(); at += STRIDE) {
+      a ^= part.get(ValueLayout.JAVA_LONG, at) ^ part.get(ValueLayout.JAVA_LONG, at + 8);
+      b ^= part.get(ValueLayout.JAVA_LONG, at + 16) ^ part.get(ValueLayout.JAVA_LONG, at + 24);
+      c ^= part.get(ValueLayout.JAVA_LONG, at + 32) ^ part.get(ValueLayout.JAVA_LONG, at + 40);
+      d ^= part.get(ValueLayout.JAVA_LONG, at + 48) ^ part.get(ValueLayout.JAVA_LONG, at + 56);
+    }
+    return a ^ b ^ c ^ d;
+  }
+}
