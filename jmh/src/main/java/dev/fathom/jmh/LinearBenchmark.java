@@ -16,6 +16,9 @@ import dev.fathom.program.ProgramBuilder;
 import dev.fathom.program.Value;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.BlockScaleLayout;
+import dev.fathom.quant.Int4Layout;
+import dev.fathom.quant.Int8Layout;
+import dev.fathom.quant.Mxfp4Layout;
 import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
@@ -70,7 +73,7 @@ public class LinearBenchmark {
   public String backend = "cpu";
 
   /** Format of the weights. */
-  @Param({"F32", "BF16", "FP8_E4M3"})
+  @Param({"F32", "BF16", "F16", "FP8_E4M3", "INT8", "INT4", "MXFP4"})
   public WeightFormat format = WeightFormat.BF16;
 
   /** Tokens of a step. */
@@ -150,27 +153,60 @@ public class LinearBenchmark {
   private WeightMatrix random(WeightRef ref, Random random) {
     long elements = (long) ref.rows() * ref.cols();
     MemorySegment data = arena.allocate(ref.format().bytes(elements), 64);
-    int step = ref.format().bitsPerWeight() / 8;
-    for (long i = 0; i < elements; i++) {
+    for (long i = 0; i < elements && ref.format().isDense(); i++) {
       // About +-0.03, which keeps the size of the activations through a layer.
       float value = (random.nextFloat() - 0.5f) * 0.075f;
-      switch (step) {
-        case 4 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
-        case 2 ->
+      switch (ref.format()) {
+        case F32 -> data.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+        case F16 -> data.setAtIndex(ValueLayout.JAVA_SHORT, i, Float.floatToFloat16(value));
+        default ->
             data.setAtIndex(
                 ValueLayout.JAVA_SHORT, i, (short) (Float.floatToRawIntBits(value) >>> 16));
-        default -> data.set(ValueLayout.JAVA_BYTE, i, (byte) (random.nextInt() & 0xB7));
       }
     }
     if (ref.format().isDense()) {
       return WeightMatrix.dense(ref.format(), ref.rows(), ref.cols(), data);
     }
-    BlockScaleLayout layout = BlockScaleLayout.square(ref.rows(), ref.cols(), 128);
-    MemorySegment scales = arena.allocate(layout.scaleBytes(), 64);
-    for (int i = 0; i < layout.scaleBytes() / Float.BYTES; i++) {
-      scales.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0.05f);
+    for (long i = 0; i < data.byteSize(); i++) {
+      // 0xB7 leaves out the large exponents of E4M3 and with them NaN.
+      int mask = ref.format() == WeightFormat.FP8_E4M3 ? 0xB7 : 0xFF;
+      data.set(ValueLayout.JAVA_BYTE, i, (byte) (random.nextInt() & mask));
     }
-    return WeightMatrix.blockFp8(layout, data, scales);
+    return scaled(ref, data);
+  }
+
+  private WeightMatrix scaled(WeightRef ref, MemorySegment data) {
+    int rows = ref.rows();
+    int cols = ref.cols();
+    return switch (ref.format()) {
+      case INT8 -> {
+        Int8Layout layout = Int8Layout.perChannel(rows, cols, WeightFormat.F32);
+        MemorySegment scales = floats(layout.scaleBytes(), 0.0003f);
+        yield WeightMatrix.int8(layout, data, scales, null, null);
+      }
+      case INT4 -> {
+        Int4Layout layout = new Int4Layout(rows, cols, 32, WeightFormat.F32);
+        MemorySegment scales = floats(layout.scaleBytes(), 0.005f);
+        yield WeightMatrix.int4(layout, data, scales, null, null);
+      }
+      case MXFP4 -> {
+        Mxfp4Layout layout = new Mxfp4Layout(rows, cols);
+        MemorySegment scales = arena.allocate(layout.scaleBytes(), 64).fill((byte) 120);
+        yield WeightMatrix.mxfp4(layout, data, scales);
+      }
+      default -> {
+        BlockScaleLayout layout = BlockScaleLayout.square(rows, cols, 128);
+        yield WeightMatrix.blockFp8(layout, data, floats(layout.scaleBytes(), 0.05f));
+      }
+    };
+  }
+
+  private MemorySegment floats(long bytes, float value) {
+    MemorySegment floats = arena.allocate(bytes, 64);
+    for (long i = 0; i < bytes / Float.BYTES; i++) {
+      floats.setAtIndex(ValueLayout.JAVA_FLOAT, i, value);
+    }
+    return floats;
   }
 
   /** Runs one step. */

@@ -47,31 +47,19 @@ final class IntegerKernel {
     MemorySegment weights = data;
     long w = at;
     int target = to;
-    for (int c = 0; c < columns; c += Activation.BLOCK) {
+    for (int c = 0; c < columns; c += Activation.BLOCK, target += 2 * L) {
       ShortVector s0 = ShortVector.zero(S);
       for (int k = c; k < c + Activation.BLOCK; k += 4, w += 4L * L) {
         ShortVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
-        ShortVector w0 = v.lanewise(VectorOperators.LSHL, 12).lanewise(VectorOperators.ASHR, 12);
-        ShortVector w1 = v.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 12);
-        ShortVector w2 = v.lanewise(VectorOperators.LSHL, 4).lanewise(VectorOperators.ASHR, 12);
-        ShortVector w3 = v.lanewise(VectorOperators.ASHR, 12);
-        s0 = s0.add(w0.mul(FloatVector.broadcast(F, x[x0 + k]).reinterpretAsShorts()));
-        s0 = s0.add(w1.mul(FloatVector.broadcast(F, x[x0 + k + 1]).reinterpretAsShorts()));
-        s0 = s0.add(w2.mul(FloatVector.broadcast(F, x[x0 + k + 2]).reinterpretAsShorts()));
-        s0 = s0.add(w3.mul(FloatVector.broadcast(F, x[x0 + k + 3]).reinterpretAsShorts()));
+        for (int i = 0; i < 4; i++) {
+          ShortVector n =
+              v.lanewise(VectorOperators.LSHL, 12 - 4 * i).lanewise(VectorOperators.ASHR, 12);
+          s0 = s0.add(n.mul(FloatVector.broadcast(F, x[x0 + k + i]).reinterpretAsShorts()));
+        }
       }
-      IntVector both = s0.reinterpretAsInts();
-      both.lanewise(VectorOperators.LSHL, 16)
-          .lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target);
-      both.lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target + 1 * L);
-      target += 2 * L;
+      s0.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target);
     }
+    widen(out, to, target);
   }
 
   /** Sums blocks of 4-bit columns for four vectors: [block][4][2 L]. */
@@ -79,72 +67,35 @@ final class IntegerKernel {
     MemorySegment weights = data;
     long w = at;
     int target = to;
-    for (int c = 0; c < columns; c += Activation.BLOCK) {
+    for (int c = 0; c < columns; c += Activation.BLOCK, target += 8 * L) {
       ShortVector s0 = ShortVector.zero(S), s1 = s0, s2 = s0, s3 = s0;
       for (int k = c; k < c + Activation.BLOCK; k += 4, w += 4L * L) {
         ShortVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
-        ShortVector w0 = v.lanewise(VectorOperators.LSHL, 12).lanewise(VectorOperators.ASHR, 12);
-        ShortVector w1 = v.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 12);
-        ShortVector w2 = v.lanewise(VectorOperators.LSHL, 4).lanewise(VectorOperators.ASHR, 12);
-        ShortVector w3 = v.lanewise(VectorOperators.ASHR, 12);
-        s0 = s0.add(w0.mul(FloatVector.broadcast(F, x[x0 + k]).reinterpretAsShorts()));
-        s1 = s1.add(w0.mul(FloatVector.broadcast(F, x[x1 + k]).reinterpretAsShorts()));
-        s2 = s2.add(w0.mul(FloatVector.broadcast(F, x[x2 + k]).reinterpretAsShorts()));
-        s3 = s3.add(w0.mul(FloatVector.broadcast(F, x[x3 + k]).reinterpretAsShorts()));
-        s0 = s0.add(w1.mul(FloatVector.broadcast(F, x[x0 + k + 1]).reinterpretAsShorts()));
-        s1 = s1.add(w1.mul(FloatVector.broadcast(F, x[x1 + k + 1]).reinterpretAsShorts()));
-        s2 = s2.add(w1.mul(FloatVector.broadcast(F, x[x2 + k + 1]).reinterpretAsShorts()));
-        s3 = s3.add(w1.mul(FloatVector.broadcast(F, x[x3 + k + 1]).reinterpretAsShorts()));
-        s0 = s0.add(w2.mul(FloatVector.broadcast(F, x[x0 + k + 2]).reinterpretAsShorts()));
-        s1 = s1.add(w2.mul(FloatVector.broadcast(F, x[x1 + k + 2]).reinterpretAsShorts()));
-        s2 = s2.add(w2.mul(FloatVector.broadcast(F, x[x2 + k + 2]).reinterpretAsShorts()));
-        s3 = s3.add(w2.mul(FloatVector.broadcast(F, x[x3 + k + 2]).reinterpretAsShorts()));
-        s0 = s0.add(w3.mul(FloatVector.broadcast(F, x[x0 + k + 3]).reinterpretAsShorts()));
-        s1 = s1.add(w3.mul(FloatVector.broadcast(F, x[x1 + k + 3]).reinterpretAsShorts()));
-        s2 = s2.add(w3.mul(FloatVector.broadcast(F, x[x2 + k + 3]).reinterpretAsShorts()));
-        s3 = s3.add(w3.mul(FloatVector.broadcast(F, x[x3 + k + 3]).reinterpretAsShorts()));
+        for (int i = 0; i < 4; i++) {
+          ShortVector n =
+              v.lanewise(VectorOperators.LSHL, 12 - 4 * i).lanewise(VectorOperators.ASHR, 12);
+          s0 = s0.add(n.mul(FloatVector.broadcast(F, x[x0 + k + i]).reinterpretAsShorts()));
+          s1 = s1.add(n.mul(FloatVector.broadcast(F, x[x1 + k + i]).reinterpretAsShorts()));
+          s2 = s2.add(n.mul(FloatVector.broadcast(F, x[x2 + k + i]).reinterpretAsShorts()));
+          s3 = s3.add(n.mul(FloatVector.broadcast(F, x[x3 + k + i]).reinterpretAsShorts()));
+        }
       }
-      IntVector both = s0.reinterpretAsInts();
-      both.lanewise(VectorOperators.LSHL, 16)
-          .lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target);
-      both.lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target + 1 * L);
-      both = s1.reinterpretAsInts();
-      both.lanewise(VectorOperators.LSHL, 16)
-          .lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target + 2 * L);
-      both.lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target + 3 * L);
-      both = s2.reinterpretAsInts();
-      both.lanewise(VectorOperators.LSHL, 16)
-          .lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target + 4 * L);
-      both.lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target + 5 * L);
-      both = s3.reinterpretAsInts();
-      both.lanewise(VectorOperators.LSHL, 16)
-          .lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target + 6 * L);
-      both.lanewise(VectorOperators.ASHR, 16)
-          .convert(VectorOperators.I2F, 0)
-          .reinterpretAsFloats()
-          .intoArray(out, target + 7 * L);
-      target += 8 * L;
+      s0.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target);
+      s1.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target + 2 * L);
+      s2.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target + 4 * L);
+      s3.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target + 6 * L);
+    }
+    widen(out, to, target);
+  }
+
+  /** Makes 2 L floats of each L ints that hold two sums of 16 bits. */
+  private static void widen(float[] sums, int from, int to) {
+    for (int at = from; at < to; at += 2 * L) {
+      IntVector both = FloatVector.fromArray(F, sums, at).reinterpretAsInts();
+      IntVector low = both.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16);
+      IntVector high = both.lanewise(VectorOperators.ASHR, 16);
+      low.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(sums, at);
+      high.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(sums, at + L);
     }
   }
 

@@ -46,7 +46,7 @@ public abstract sealed class RowMatrix extends Matrix
       for (int k = 0; k < m; k++) {
         decode(r + k, scratch, Tile.row(k, cols), Tile.rowTail(k, cols, body()));
       }
-      Tile.panel(scratch, m, cols, body(), in, first, n, out, outOff + r, outStride);
+      Tile.panel(this, scratch, m, in, first, n, out, outOff + r, outStride);
     }
   }
 

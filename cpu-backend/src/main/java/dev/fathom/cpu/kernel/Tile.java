@@ -56,20 +56,21 @@ final class Tile {
    * Computes out[outOff + i * outStride + r] = row r * vector (first + i) for i in [0, n) and r in
    * [0, m).
    *
-   * @param scratch holds the decoded rows
-   * @param body columns that go in whole vectors
+   * @param matrix whose rows were decoded
+   * @param scratch holds them
    */
   static void panel(
+      RowMatrix matrix,
       float[] scratch,
       int m,
-      int cols,
-      int body,
       Vectors in,
       int first,
       int n,
       float[] out,
       int outOff,
       int outStride) {
+    int cols = matrix.cols();
+    int body = matrix.body();
     for (int i = 0; i < n; i += 4) {
       int vectors = Math.min(4, n - i);
       for (int j = 0; j < vectors; j++) {
