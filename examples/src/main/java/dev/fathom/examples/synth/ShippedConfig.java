@@ -19,16 +19,14 @@ import java.util.List;
  *
  * @param config the configuration, checked key by key when it is read
  * @param json all its keys
- * @param tokenizerFiles files to copy beside it, none where no tokenizer fits
+ * @param tokenizerFiles files to copy beside it, so that the model can be loaded: those of the
+ *     bundled sample, whose vocabulary is smaller than that of most configurations; none for a file
  */
 public record ShippedConfig(ModelConfig config, JsonObject json, List<Path> tokenizerFiles) {
 
   /** The names that are shipped. */
   public static final List<String> NAMES =
       List.of("deepseek-v3-tiny", "deepseek-v2-slice", "deepseek-v2-lite", "qwen2-1.5b");
-
-  /** Has the vocabulary of the bundled sample. */
-  private static final String SAMPLE_VOCABULARY = "deepseek-v3-tiny";
 
   private static final List<String> TOKENIZER_FILES =
       List.of("tokenizer.json", "tokenizer_config.json");
@@ -50,9 +48,7 @@ public record ShippedConfig(ModelConfig config, JsonObject json, List<Path> toke
       return of(
           resource(nameOrFile),
           nameOrFile + ".json",
-          nameOrFile.equals(SAMPLE_VOCABULARY)
-              ? TOKENIZER_FILES.stream().map(sample::resolve).toList()
-              : List.of());
+          TOKENIZER_FILES.stream().map(sample::resolve).toList());
     }
     Path file = Path.of(nameOrFile);
     try {
