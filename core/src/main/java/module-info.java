@@ -8,6 +8,7 @@ module dev.fathom.core {
   exports dev.fathom.checkpoint;
   exports dev.fathom.error;
   exports dev.fathom.program;
+  exports dev.fathom.quantization;
   exports dev.fathom.sampling;
   exports dev.fathom.text;
   exports dev.fathom;

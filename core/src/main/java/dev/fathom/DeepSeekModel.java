@@ -11,9 +11,13 @@ import dev.fathom.engine.PeftAdapter;
 import dev.fathom.engine.RequestListener;
 import dev.fathom.engine.RequestOutcome;
 import dev.fathom.engine.TokenEvent;
+import dev.fathom.error.FathomException;
 import dev.fathom.error.InvalidRequestException;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.quant.WeightFormat;
+import dev.fathom.quantization.QuantizationListener;
+import dev.fathom.quantization.QuantizationRecipe;
+import dev.fathom.quantization.QuantizationReport;
 import dev.fathom.sampling.HostSampler;
 import dev.fathom.text.ChatMessage;
 import dev.fathom.text.Tokenizer;
@@ -88,6 +92,32 @@ public final class DeepSeekModel implements AutoCloseable {
    */
   public static MemoryPlan plan(Path path, LoadOptions options) {
     return ModelLoader.plan(path, options);
+  }
+
+  /**
+   * Writes a quantized checkpoint of another one, without progress.
+   *
+   * @see #quantize(Path, Path, QuantizationRecipe, QuantizationListener)
+   */
+  public static QuantizationReport quantize(Path source, Path target, QuantizationRecipe recipe) {
+    return quantize(source, target, recipe, QuantizationListener.NONE);
+  }
+
+  /**
+   * Writes a quantized checkpoint of another one, shard by shard: memory holds one matrix, and with
+   * {@link QuantizationRecipe.Method#AWQ} the model while it is calibrated and its samples. The
+   * target loads here and in other engines that read its layout. An interrupted call leaves no half
+   * file; the same call goes on where it ended.
+   *
+   * @param source a checkpoint, unquantized or FP8
+   * @param target a folder that does not exist, is empty, or was left by an interrupted call
+   * @param recipe what becomes of the weights
+   * @param listener hears of progress, on the calling thread
+   * @throws FathomException if the source cannot be read or quantized, or the target not be written
+   */
+  public static QuantizationReport quantize(
+      Path source, Path target, QuantizationRecipe recipe, QuantizationListener listener) {
+    return QuantizationRun.run(source, target, recipe, listener);
   }
 
   /** Continues raw text: the beginning-of-sentence token, then the text. */

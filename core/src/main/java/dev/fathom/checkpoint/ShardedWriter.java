@@ -8,8 +8,10 @@ import dev.fathom.json.JsonWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
 /**
  * Writes the weights of a checkpoint: shards of a largest size and, last, their index; or one
@@ -69,9 +71,14 @@ public final class ShardedWriter {
    * @param shard from 0
    */
   public String shardName(int shard) {
-    return shards.size() == 1
+    return shardName(shard, shards.size());
+  }
+
+  /** Name of a shard, from 0, of so many. */
+  static String shardName(int shard, int numShards) {
+    return numShards == 1
         ? CheckpointFolder.SINGLE
-        : String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", shard + 1, shards.size());
+        : String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", shard + 1, numShards);
   }
 
   /**
@@ -107,12 +114,19 @@ public final class ShardedWriter {
   }
 
   private JsonObject index() {
-    JsonObject.Builder map = JsonObject.builder();
+    Map<String, String> shardOf = new LinkedHashMap<>();
     for (int i = 0; i < shards.size(); i++) {
       for (TensorSpec tensor : shards.get(i)) {
-        map.put(tensor.name(), shardName(i));
+        shardOf.put(tensor.name(), shardName(i));
       }
     }
+    return index(shardOf, totalBytes);
+  }
+
+  /** The content of an index: which tensor lies in which file. */
+  static JsonObject index(Map<String, String> shardOf, long totalBytes) {
+    JsonObject.Builder map = JsonObject.builder();
+    shardOf.forEach(map::put);
     return JsonObject.builder()
         .put("metadata", JsonObject.builder().put("total_size", totalBytes).build())
         .put("weight_map", map.build())

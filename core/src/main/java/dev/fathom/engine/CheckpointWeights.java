@@ -172,6 +172,26 @@ public final class CheckpointWeights implements TensorCatalog {
     return stored(weight).storedBytes();
   }
 
+  /** Returns the tensors that a weight is made of, the one with the elements first. */
+  public List<TensorInfo> tensors(WeightRef weight) {
+    return stored(weight).tensors();
+  }
+
+  /**
+   * Describes a stored weight that no program asked for, whatever its shape.
+   *
+   * @param name of the weight
+   * @return how it is stored, or null where it is no vector or matrix that can be read
+   */
+  public @Nullable WeightRef describe(String name) {
+    StoredWeight weight = lookUp(name, List.of());
+    if (weight == null || weight.shape().isEmpty() || weight.shape().size() > 2) {
+      return null;
+    }
+    return new WeightRef(
+        name, weight.shape().stream().map(Math::toIntExact).toList(), weight.format());
+  }
+
   /** Returns the number of files that hold the weights. */
   public int numFiles(List<WeightRef> weights) {
     Set<Path> files = new HashSet<>();

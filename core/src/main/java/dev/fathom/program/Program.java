@@ -123,6 +123,24 @@ public final class Program {
     return logits.shape().last();
   }
 
+  /**
+   * Returns the same program with further outputs, such as the inputs of linears that a calibration
+   * looks at.
+   *
+   * @param more values of this program by new names
+   */
+  public Program withOutputs(Map<String, Value> more) {
+    Map<String, Value> all = new LinkedHashMap<>(outputs);
+    more.forEach((key, value) -> {
+      boolean known = value.id() < values.size() && values.get(value.id()).equals(value);
+      if (!known || all.putIfAbsent(key, value) != null) {
+        throw new IllegalArgumentException(
+            "output: expected a new name and a value of the program, got " + key + " " + value);
+      }
+    });
+    return new Program(name, ops, values, inputs, all);
+  }
+
   /** Returns the program as {@link ProgramPrinter} prints it. */
   @Override
   public String toString() {

@@ -62,6 +62,16 @@ class CoreArchitectureTest {
         "arch",
         "checkpoint",
         "json");
+    allow(
+        table,
+        "quantization",
+        "error",
+        "json",
+        "program",
+        "checkpoint",
+        "arch",
+        "backend",
+        "engine");
     Set<String> all = new HashSet<>(table.keySet());
     table.put(ROOT, all);
     return Map.copyOf(table);

@@ -1,6 +1,7 @@
 package dev.fathom.quant;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The search of activation-aware weight quantization: protect the input channels with large
@@ -35,8 +36,10 @@ public final class AwqSearch {
    *
    * @param reader its rows, each as long as the input
    * @param rows how many
+   * @param loss of its outputs, or null for that of all samples of the search; an expert sees only
+   *     the tokens that are sent to it
    */
-  public record Linear(RowReader reader, int rows) {
+  public record Linear(RowReader reader, int rows, @Nullable ErrorLoss loss) {
     /**
      * Checks the number of rows.
      *
@@ -44,6 +47,11 @@ public final class AwqSearch {
      */
     public Linear {
       Checks.atLeast(1, "rows", rows);
+    }
+
+    /** A weight that sees every sample. */
+    public Linear(RowReader reader, int rows) {
+      this(reader, rows, null);
     }
   }
 
@@ -118,7 +126,7 @@ public final class AwqSearch {
     double[] losses = new double[STEPS + 1];
     ErrorLoss outputs = ErrorLoss.outputs(samples, cols);
     for (Linear linear : linears) {
-      addLosses(linear, factors, outputs, recipe, losses);
+      addLosses(linear, factors, linear.loss() == null ? outputs : linear.loss(), recipe, losses);
     }
     int best = 0;
     for (int i = 1; i <= STEPS; i++) {

@@ -1,5 +1,7 @@
 package dev.fathom.quant;
 
+import java.util.Arrays;
+
 /**
  * How bad the errors of a quantized row are: a sum of squares that a search makes small.
  *
@@ -61,6 +63,9 @@ public interface ErrorLoss {
     Checks.atLeast(1, "cols", cols);
     Checks.multiple(cols, "samples.length", samples.length);
     Checks.finite("samples", samples);
+    if (samples.length / cols > cols) {
+      return quadratic(gram(samples, cols), cols);
+    }
     return (error, from, to) -> {
       double sum = 0;
       for (int x = 0; x < samples.length; x += cols) {
@@ -71,6 +76,41 @@ public interface ErrorLoss {
         sum += dot * dot;
       }
       return sum;
+    };
+  }
+
+  /** The samples' products, summed: with more samples than columns the shorter way to the sum. */
+  private static float[] gram(float[] samples, int cols) {
+    double[] row = new double[cols];
+    float[] gram = new float[Math.multiplyExact(cols, cols)];
+    for (int i = 0; i < cols; i++) {
+      Arrays.fill(row, 0);
+      for (int x = 0; x < samples.length; x += cols) {
+        double xi = samples[x + i];
+        for (int j = 0; xi != 0 && j <= i; j++) {
+          row[j] += xi * samples[x + j];
+        }
+      }
+      for (int j = 0; j <= i; j++) {
+        gram[i * cols + j] = (float) row[j];
+      }
+    }
+    return gram;
+  }
+
+  /** error^T G error over columns [from, to), from the lower triangle of G; never below 0. */
+  private static ErrorLoss quadratic(float[] gram, int cols) {
+    return (error, from, to) -> {
+      double sum = 0;
+      for (int i = from; i < to; i++) {
+        double dot = 0;
+        int row = i * cols;
+        for (int j = from; j < i; j++) {
+          dot += (double) error[j] * gram[row + j];
+        }
+        sum += error[i] * (2 * dot + (double) error[i] * gram[row + i]);
+      }
+      return Math.max(0, sum);
     };
   }
 }

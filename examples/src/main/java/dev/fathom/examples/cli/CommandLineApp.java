@@ -21,7 +21,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
 public final class CommandLineApp {
 
   private static final List<String> NAMES =
-      List.of("chat", "generate", "tokenize", "inspect", "eval", "logits", "synth", "bench");
+      List.of("chat", "generate", "tokenize", "inspect", "eval", "logits", "synth", "bench", "quantize", "embed");
 
   private final Terminal terminal;
   private final String[] args;
@@ -141,6 +141,7 @@ public final class CommandLineApp {
       case "logits" -> new LogitsCommand(terminal);
       case "synth" -> new SynthCommand(terminal);
       case "bench" -> new BenchCommand(terminal);
+      case "quantize" -> new QuantizeCommand(terminal);
       default -> null;
     };
   }
