@@ -11,7 +11,9 @@ import dev.fathom.quant.ErrorLoss;
 import dev.fathom.quant.GroupSize;
 import dev.fathom.quant.Int4Recipe;
 import dev.fathom.quant.WeightFormat;
+import dev.fathom.quant.RoundingSearch;
 import dev.fathom.quant.WeightMatrix;
+import dev.fathom.quant.WeightSearch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -112,7 +114,7 @@ final class AwqTuning {
     int group = GroupSize.fit(recipe.groupSize(), cols);
     Int4Recipe integers = new Int4Recipe(group, recipe.zeroPoints(), WeightFormat.F32);
     AwqScales scales = AwqSearch.search(linears, magnitude, rows, integers);
-    if (scales.exponent() > 0) {
+    if (scales.isScaled()) {
       apply(fold, fold.powersOfTwo() ? powersOfTwo(scales.factors()) : scales.factors());
     }
   }
@@ -218,25 +220,29 @@ final class AwqTuning {
   }
 
   /** Computes what experts hide while weights can still be read. */
-  void prepareClipping() {
-    if (recipe.searchesClipping()) {
+  void prepareWriting() {
+    if (searchesWeights()) {
       found.inputs().values().forEach(this::rowsOf);
     }
   }
 
+  private boolean searchesWeights() {
+    return recipe.searchesClipping() || recipe.searchesRounding();
+  }
+
   /**
-   * The clipping search of a weight, on its samples as the scaled weight meets them; none where the
-   * weight was not seen or the recipe does not want it.
+   * The searches of a weight, on its samples as the scaled weight meets them; none where the weight
+   * was not seen or the recipe does not want it.
    */
-  ClipSearch clipOf(WeightRef weight) {
+  WeightSearch searchOf(WeightRef weight) {
     Fold.Activation input = found.inputs().get(weight.name());
-    if (!recipe.searchesClipping() || input == null) {
-      return ClipSearch.NONE;
+    if (!searchesWeights() || input == null) {
+      return WeightSearch.NONE;
     }
     Fold.Activation.Hidden expert = found.experts().get(weight.name());
     float[] rows = expert == null ? rowsOf(input) : experts(expert).inputsOf(expert.expert());
     if (rows.length == 0) {
-      return ClipSearch.NONE;
+      return WeightSearch.NONE;
     }
     float[] columns = factors.columns(weight.name());
     if (columns != null) {
@@ -245,6 +251,9 @@ final class AwqTuning {
         rows[i] /= columns[i % columns.length];
       }
     }
-    return ClipSearch.of(ErrorLoss.outputs(rows, weight.cols()));
+    int cols = weight.cols();
+    return new WeightSearch(
+        recipe.searchesClipping() ? ClipSearch.of(ErrorLoss.outputs(rows, cols)) : ClipSearch.NONE,
+        recipe.searchesRounding() ? new RoundingSearch(rows, cols) : null);
   }
 }

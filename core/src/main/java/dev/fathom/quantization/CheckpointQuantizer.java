@@ -21,9 +21,9 @@ import dev.fathom.json.JsonWriter;
 import dev.fathom.program.Program;
 import dev.fathom.program.Value;
 import dev.fathom.program.WeightRef;
-import dev.fathom.quant.ClipSearch;
 import dev.fathom.quant.RowReader;
 import dev.fathom.quant.WeightMatrix;
+import dev.fathom.quant.WeightSearch;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -202,7 +202,7 @@ public final class CheckpointQuantizer {
     try (CheckpointReader reader = source.reader(bytes -> {})) {
       AwqTuning tuning = new AwqTuning(recipe, found, samples, matrices(reader));
       tuning.search(Runtime.getRuntime().availableProcessors(), clock);
-      tuning.prepareClipping();
+      tuning.prepareWriting();
       return tuning;
     }
   }
@@ -302,8 +302,8 @@ public final class CheckpointQuantizer {
       try (Arena temporary = Arena.ofShared()) {
         WeightMatrix matrix = catalog.read(weight, segments(reader), temporary);
         RowReader rows = factors.apply(weight.name(), matrix.cols(), matrix::decodeRow);
-        ClipSearch clip = tuning == null ? ClipSearch.NONE : tuning.clipOf(weight);
-        made = form.make(rows, clip, owner);
+        WeightSearch search = tuning == null ? WeightSearch.NONE : tuning.searchOf(weight);
+        made = form.make(rows, search, owner);
       } catch (IllegalArgumentException | ArithmeticException e) {
         throw new CheckpointException(
             ErrorCode.WRITE_FAILED,

@@ -27,7 +27,7 @@ import java.util.stream.Stream;
  * @param calibration texts that AWQ runs the model on, control tokens written out; empty: texts
  *     that the model itself writes
  * @param calibrationSamples most activation vectors that are kept for each linear input
- * @param searchesClipping whether AWQ also searches the range of each group
+ * @param refinement what AWQ does after scaling
  */
 public record QuantizationRecipe(
     Method method,
@@ -38,7 +38,7 @@ public record QuantizationRecipe(
     boolean quantizesHead,
     List<String> calibration,
     int calibrationSamples,
-    boolean searchesClipping) {
+    Refinement refinement) {
 
   /** One scale for a whole row. */
   public static final int PER_CHANNEL = 0;
@@ -58,6 +58,19 @@ public record QuantizationRecipe(
     INT4,
     /** 4-bit integers after activation-aware scaling and clipping. */
     AWQ
+  }
+
+  /** What AWQ does after scaling. */
+  public enum Refinement {
+    /** Nothing: each group covers its whole range, codes are the nearest. */
+    NONE,
+    /** Searches the range of each group, as AWQ was published. */
+    CLIPPING,
+    /**
+     * Searches the range, then codes whose errors cancel on the samples: beyond the published
+     * method, and slower with the square of a linear's columns.
+     */
+    ROUNDING
   }
 
   /** How tensors are named and packed. */
@@ -98,6 +111,9 @@ public record QuantizationRecipe(
     if (layout == Layout.COMPRESSED_TENSORS && method == Method.FP8) {
       throw invalid("must be AUTO for FP8", "layout", layout);
     }
+    if (refinement != Refinement.NONE && method != Method.AWQ) {
+      throw invalid("must be NONE for " + method, "refinement", refinement);
+    }
     if (calibrationSamples < 1 || calibrationSamples > 1 << 16) {
       throw invalid("must be in [1, 65536]", "calibrationSamples", calibrationSamples);
     }
@@ -121,7 +137,7 @@ public record QuantizationRecipe(
         false,
         List.of(),
         DEFAULT_SAMPLES,
-        method == Method.AWQ);
+        method == Method.AWQ ? Refinement.CLIPPING : Refinement.NONE);
   }
 
   /** FP8 in blocks of 128 x 128. */
@@ -160,7 +176,7 @@ public record QuantizationRecipe(
         quantizesHead,
         calibration,
         calibrationSamples,
-        searchesClipping);
+        refinement);
   }
 
   /** Returns a copy that writes this layout. */
@@ -174,7 +190,7 @@ public record QuantizationRecipe(
         quantizesHead,
         calibration,
         calibrationSamples,
-        searchesClipping);
+        refinement);
   }
 
   /**
@@ -191,7 +207,7 @@ public record QuantizationRecipe(
         quantizesHead,
         calibration,
         calibrationSamples,
-        searchesClipping);
+        refinement);
   }
 
   /** Returns a copy that quantizes the output head too, unless it is the embedding. */
@@ -205,7 +221,7 @@ public record QuantizationRecipe(
         true,
         calibration,
         calibrationSamples,
-        searchesClipping);
+        refinement);
   }
 
   /** Returns a copy that calibrates on these texts. */
@@ -219,7 +235,7 @@ public record QuantizationRecipe(
         quantizesHead,
         texts,
         calibrationSamples,
-        searchesClipping);
+        refinement);
   }
 
   /** Returns a copy that keeps so many activation vectors of each linear input. */
@@ -233,11 +249,11 @@ public record QuantizationRecipe(
         quantizesHead,
         calibration,
         most,
-        searchesClipping);
+        refinement);
   }
 
-  /** Returns a copy that covers the whole range of each group. */
-  public QuantizationRecipe withoutClipping() {
+  /** Returns a copy that does this after scaling; for AWQ only. */
+  public QuantizationRecipe refinement(Refinement wanted) {
     return new QuantizationRecipe(
         method,
         groupSize,
@@ -247,7 +263,17 @@ public record QuantizationRecipe(
         quantizesHead,
         calibration,
         calibrationSamples,
-        false);
+        wanted);
+  }
+
+  /** Whether the range of each group is searched. */
+  boolean searchesClipping() {
+    return refinement != Refinement.NONE;
+  }
+
+  /** Whether codes other than the nearest are searched. */
+  boolean searchesRounding() {
+    return refinement == Refinement.ROUNDING;
   }
 
   /** Whether weights are scaled by what a calibration saw. */
@@ -278,7 +304,7 @@ public record QuantizationRecipe(
       out.append(" head");
     }
     if (isCalibrated()) {
-      out.append(searchesClipping ? "" : " unclipped").append(" samples=");
+      out.append(" refinement=").append(refinement.name().toLowerCase(Locale.ROOT)).append(" samples=");
       out.append(calibrationSamples).append(" texts=").append(calibration.size());
     }
     return out.toString();

@@ -6,7 +6,6 @@ import dev.fathom.quant.AwqLayout;
 import dev.fathom.quant.Bf16;
 import dev.fathom.quant.BlockFp8Quantizer;
 import dev.fathom.quant.BlockScaleLayout;
-import dev.fathom.quant.ClipSearch;
 import dev.fathom.quant.Int4Quantizer;
 import dev.fathom.quant.Int4Recipe;
 import dev.fathom.quant.Int8Layout;
@@ -16,6 +15,7 @@ import dev.fathom.quant.PackedIntLayout;
 import dev.fathom.quant.RowReader;
 import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
+import dev.fathom.quant.WeightSearch;
 import dev.fathom.quant.ZeroPoints;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -39,10 +39,10 @@ sealed interface TargetForm {
    * Makes the bytes of all tensors.
    *
    * @param rows gives the float32 rows, rising
-   * @param clip how the ranges of groups are chosen, where there are groups
+   * @param search how integers are chosen, where they have a choice
    * @param arena owns the result
    */
-  List<MemorySegment> make(RowReader rows, ClipSearch clip, Arena arena);
+  List<MemorySegment> make(RowReader rows, WeightSearch search, Arena arena);
 
   /** The format that the linear then has. */
   WeightFormat format();
@@ -88,7 +88,7 @@ sealed interface TargetForm {
     }
 
     @Override
-    public List<MemorySegment> make(RowReader rows, ClipSearch clip, Arena arena) {
+    public List<MemorySegment> make(RowReader rows, WeightSearch search, Arena arena) {
       int cols = Math.toIntExact(shape.getLast());
       int numRows = Math.toIntExact(shape.size() == 1 ? 1 : shape.getFirst());
       int width = dtype.bits() / Byte.SIZE;
@@ -140,7 +140,7 @@ sealed interface TargetForm {
     }
 
     @Override
-    public List<MemorySegment> make(RowReader reader, ClipSearch clip, Arena arena) {
+    public List<MemorySegment> make(RowReader reader, WeightSearch search, Arena arena) {
       BlockScaleLayout layout = layout();
       MemorySegment data = aligned(arena).allocate(layout.weightBytes());
       MemorySegment scales = aligned(arena).allocate(layout.scaleBytes());
@@ -183,7 +183,7 @@ sealed interface TargetForm {
     }
 
     @Override
-    public List<MemorySegment> make(RowReader reader, ClipSearch clip, Arena arena) {
+    public List<MemorySegment> make(RowReader reader, WeightSearch search, Arena arena) {
       SegmentAllocator allocator = aligned(arena);
       WeightMatrix integers =
           bits == 4
@@ -192,7 +192,7 @@ sealed interface TargetForm {
                   rows,
                   cols,
                   new Int4Recipe(groupSize, zeros, WeightFormat.BF16),
-                  clip,
+                  search,
                   allocator)
               : Int8Quantizer.quantize(
                   reader, new Int8Layout(rows, cols, groupSize, WeightFormat.BF16), allocator);
@@ -236,10 +236,10 @@ sealed interface TargetForm {
     }
 
     @Override
-    public List<MemorySegment> make(RowReader reader, ClipSearch clip, Arena arena) {
+    public List<MemorySegment> make(RowReader reader, WeightSearch search, Arena arena) {
       SegmentAllocator allocator = aligned(arena);
       Int4Recipe recipe = new Int4Recipe(groupSize, ZeroPoints.ASYMMETRIC, WeightFormat.F16);
-      WeightMatrix integers = Int4Quantizer.quantize(reader, rows, cols, recipe, clip, allocator);
+      WeightMatrix integers = Int4Quantizer.quantize(reader, rows, cols, recipe, search, allocator);
       WeightMatrix packed = IntegerPacker.awq(integers, allocator);
       return List.of(
           packed.data(),

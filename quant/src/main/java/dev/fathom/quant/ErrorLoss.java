@@ -79,8 +79,8 @@ public interface ErrorLoss {
     };
   }
 
-  /** The samples' products, summed: with more samples than columns the shorter way to the sum. */
-  private static float[] gram(float[] samples, int cols) {
+  /** The samples' products summed, the lower triangle of [cols, cols] alone. */
+  static float[] gram(float[] samples, int cols) {
     double[] row = new double[cols];
     float[] gram = new float[Math.multiplyExact(cols, cols)];
     for (int i = 0; i < cols; i++) {

@@ -14,6 +14,7 @@ import dev.fathom.json.JsonValue;
 import dev.fathom.json.JsonWriter;
 import dev.fathom.quantization.QuantizationRecipe;
 import dev.fathom.quantization.QuantizationRecipe.Layout;
+import dev.fathom.quantization.QuantizationRecipe.Refinement;
 import dev.fathom.quantization.QuantizationReport;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -111,8 +112,15 @@ final class QuantizeCommand implements Command {
       description = "awq: activation vectors kept for each linear; default: ${DEFAULT-VALUE}.")
   int samples = QuantizationRecipe.DEFAULT_SAMPLES;
 
-  @Option(names = "--no-clip", description = "awq: cover the whole range of each group.")
-  boolean noClip;
+  @Option(
+      names = "--refine",
+      paramLabel = "NAME",
+      defaultValue = "clipping",
+      description = {
+        "awq: none, clipping (default, as published), or rounding: clipping, then integers",
+        "whose errors cancel on the calibration."
+      })
+  String refine = "clipping";
 
   @Mixin OutputOptions output = new OutputOptions();
 
@@ -165,8 +173,17 @@ final class QuantizeCommand implements Command {
   private QuantizationRecipe awq() {
     QuantizationRecipe recipe =
         QuantizationRecipe.awq(group == null ? DEFAULT_GROUP : group).samples(samples);
-    recipe = noClip ? recipe.withoutClipping() : recipe;
+    recipe = recipe.refinement(refinement());
     return calibration == null ? recipe : recipe.calibratedOn(texts(calibration));
+  }
+
+  private Refinement refinement() {
+    return switch (refine.toLowerCase(Locale.ROOT)) {
+      case "none" -> Refinement.NONE;
+      case "clipping" -> Refinement.CLIPPING;
+      case "rounding" -> Refinement.ROUNDING;
+      default -> throw usage("must be none, clipping or rounding: --refine=" + Text.quote(refine));
+    };
   }
 
   private Layout layout() {
