@@ -24,10 +24,8 @@ final class QuantizationRun {
   /** Longest calibration sequence, in tokens. */
   private static final int SEQUENCE_TOKENS = 256;
 
-  /** Texts that the model writes where the recipe gives none. */
-  private static final int OWN_TEXTS = 96;
-
-  private static final int OWN_SEED = 20_26;
+  private static final int OWN_SEED = 2026;
+  private static final int AT_ONCE = 64;
 
   private final Path source;
   private final QuantizationRecipe recipe;
@@ -52,13 +50,13 @@ final class QuantizationRun {
   private List<int[]> sequences() {
     try (DeepSeekModel model =
         DeepSeekModel.builder(source).contextTokens(SEQUENCE_TOKENS).maxSequences(16).load()) {
-      return recipe.calibration().isEmpty() ? ownTexts(model) : given(model.tokenizer());
+      return recipe.calibration().texts().isEmpty() ? ownTexts(model) : given(model.tokenizer());
     }
   }
 
   private List<int[]> given(Tokenizer tokenizer) {
     List<int[]> sequences = new ArrayList<>();
-    for (String text : recipe.calibration()) {
+    for (String text : recipe.calibration().texts()) {
       int[] ids = tokenizer.encodeWithSpecials(text);
       for (int from = 0; from < ids.length; from += SEQUENCE_TOKENS) {
         sequences.add(Arrays.copyOfRange(ids, from, Math.min(ids.length, from + SEQUENCE_TOKENS)));
@@ -73,28 +71,31 @@ final class QuantizationRun {
     return sequences;
   }
 
-  /** Samples texts from the begin token on: they are spread as the model's training text was. */
-  private static List<int[]> ownTexts(DeepSeekModel model) {
+  /** Samples texts from the begin token on, a few at a time, each with a seed of its own. */
+  private List<int[]> ownTexts(DeepSeekModel model) {
     int[] begin = model.encode(Prompt.text(""));
     int[] prompt = begin.length == 0 ? new int[] {0} : begin;
-    List<CompletableFuture<Generation>> texts = new ArrayList<>();
-    for (int i = 0; i < OWN_TEXTS; i++) {
-      texts.add(
-          model.submit(
-              GenerationRequest.of(Prompt.tokens(prompt))
-                  .temperature(1)
-                  .topP(1)
-                  .topK(0)
-                  .seed(OWN_SEED + i)
-                  .maxTokens(SEQUENCE_TOKENS - prompt.length)
-                  .build()));
-    }
     List<int[]> sequences = new ArrayList<>();
-    for (CompletableFuture<Generation> text : texts) {
-      int[] written = text.join().tokenIds();
-      int[] ids = Arrays.copyOf(prompt, prompt.length + written.length);
-      System.arraycopy(written, 0, ids, prompt.length, written.length);
-      sequences.add(ids);
+    int count = recipe.calibration().ownTexts();
+    for (int from = 0; from < count; from += AT_ONCE) {
+      List<CompletableFuture<Generation>> texts = new ArrayList<>();
+      for (int i = from; i < Math.min(count, from + AT_ONCE); i++) {
+        texts.add(
+            model.submit(
+                GenerationRequest.of(Prompt.tokens(prompt))
+                    .temperature(1)
+                    .topP(1)
+                    .topK(0)
+                    .seed(OWN_SEED + i)
+                    .maxTokens(SEQUENCE_TOKENS - prompt.length)
+                    .build()));
+      }
+      for (CompletableFuture<Generation> text : texts) {
+        int[] written = text.join().tokenIds();
+        int[] ids = Arrays.copyOf(prompt, prompt.length + written.length);
+        System.arraycopy(written, 0, ids, prompt.length, written.length);
+        sequences.add(ids);
+      }
     }
     return sequences;
   }

@@ -114,8 +114,9 @@ final class AwqTuning {
     int group = GroupSize.fit(recipe.groupSize(), cols);
     Int4Recipe integers = new Int4Recipe(group, recipe.zeroPoints(), WeightFormat.F32);
     AwqScales scales = AwqSearch.search(linears, magnitude, rows, integers);
-    if (scales.isScaled()) {
-      apply(fold, fold.powersOfTwo() ? powersOfTwo(scales.factors()) : scales.factors());
+    if (scales.exponent() > 0) {
+      float[] columns = scales.factors();
+      apply(fold, fold.powersOfTwo() ? powersOfTwo(columns) : columns, factors);
     }
   }
 
@@ -129,7 +130,8 @@ final class AwqTuning {
         expert.expert(), e -> ErrorLoss.outputs(experts(expert).inputsOf(e), reader.cols()));
   }
 
-  private void apply(Fold fold, float[] columns) {
+  /** Multiplies the readers' columns and divides the producer. */
+  static void apply(Fold fold, float[] columns, Factors factors) {
     fold.readers().forEach(reader -> factors.putColumns(reader.name(), columns));
     fold.compensated().forEach(other -> factors.putColumns(other.name(), columns));
     Fold.Producer producer = fold.producer();

@@ -179,7 +179,7 @@ public final class CheckpointQuantizer {
                 .append(file.path().getFileName())
                 .append('=')
                 .append(file.byteLength()));
-    int texts = Objects.hash(recipe.calibration().toArray());
+    int texts = recipe.calibration().texts().hashCode();
     return "recipe: " + recipe + " calibration: " + texts + " source:" + files;
   }
 
@@ -193,7 +193,7 @@ public final class CheckpointQuantizer {
     found.folds().forEach(fold -> tap(fold.input(), taps));
     found.inputs().values().forEach(input -> tap(input, taps));
     clock.begin(QuantizationProgress.Phase.CALIBRATE, 0);
-    Calibration run = new Calibration(model.program(), taps, recipe.calibrationSamples(), clock);
+    Calibration run = new Calibration(model.program(), taps, recipe.calibration().samples(), clock);
     Map<Value, Samples> samples;
     try (Backend backend = backends.apply(model.program())) {
       samples = run.run(source, catalog, backend, sequences);

@@ -24,9 +24,7 @@ import java.util.stream.Stream;
  * @param keep patterns of linears that stay unquantized: their names, where {@code *} stands for
  *     any characters
  * @param quantizesHead whether the output head is quantized too (never by AWQ's scaling)
- * @param calibration texts that AWQ runs the model on, control tokens written out; empty: texts
- *     that the model itself writes
- * @param calibrationSamples most activation vectors that are kept for each linear input
+ * @param calibration what AWQ runs the model on
  * @param refinement what AWQ does after scaling
  */
 public record QuantizationRecipe(
@@ -36,15 +34,11 @@ public record QuantizationRecipe(
     Layout layout,
     List<String> keep,
     boolean quantizesHead,
-    List<String> calibration,
-    int calibrationSamples,
+    CalibrationText calibration,
     Refinement refinement) {
 
   /** One scale for a whole row. */
   public static final int PER_CHANNEL = 0;
-
-  /** Default of {@link #calibrationSamples}. */
-  public static final int DEFAULT_SAMPLES = 1024;
 
   private static final List<Integer> GROUPS = List.of(32, 64, 128);
 
@@ -90,7 +84,6 @@ public record QuantizationRecipe(
    */
   public QuantizationRecipe {
     keep = List.copyOf(keep);
-    calibration = List.copyOf(calibration);
     boolean four = method == Method.INT4 || method == Method.AWQ;
     boolean known = GROUPS.contains(groupSize) || (groupSize == PER_CHANNEL && !four);
     if (!known) {
@@ -114,12 +107,9 @@ public record QuantizationRecipe(
     if (refinement != Refinement.NONE && method != Method.AWQ) {
       throw invalid("must be NONE for " + method, "refinement", refinement);
     }
-    if (calibrationSamples < 1 || calibrationSamples > 1 << 16) {
-      throw invalid("must be in [1, 65536]", "calibrationSamples", calibrationSamples);
-    }
   }
 
-  private static InvalidRequestException invalid(String rule, String name, Object value) {
+  static InvalidRequestException invalid(String rule, String name, Object value) {
     return new InvalidRequestException(
         ErrorCode.REQUEST_INVALID,
         "The recipe cannot be followed",
@@ -135,8 +125,7 @@ public record QuantizationRecipe(
         Layout.AUTO,
         List.of(),
         false,
-        List.of(),
-        DEFAULT_SAMPLES,
+        CalibrationText.OWN,
         method == Method.AWQ ? Refinement.CLIPPING : Refinement.NONE);
   }
 
@@ -175,7 +164,6 @@ public record QuantizationRecipe(
         keep,
         quantizesHead,
         calibration,
-        calibrationSamples,
         refinement);
   }
 
@@ -189,7 +177,6 @@ public record QuantizationRecipe(
         keep,
         quantizesHead,
         calibration,
-        calibrationSamples,
         refinement);
   }
 
@@ -206,7 +193,6 @@ public record QuantizationRecipe(
         Stream.concat(keep.stream(), Stream.of(patterns)).toList(),
         quantizesHead,
         calibration,
-        calibrationSamples,
         refinement);
   }
 
@@ -220,36 +206,13 @@ public record QuantizationRecipe(
         keep,
         true,
         calibration,
-        calibrationSamples,
         refinement);
   }
 
-  /** Returns a copy that calibrates on these texts. */
-  public QuantizationRecipe calibratedOn(List<String> texts) {
+  /** Returns a copy that calibrates on this. */
+  public QuantizationRecipe calibratedOn(CalibrationText text) {
     return new QuantizationRecipe(
-        method,
-        groupSize,
-        zeroPoints,
-        layout,
-        keep,
-        quantizesHead,
-        texts,
-        calibrationSamples,
-        refinement);
-  }
-
-  /** Returns a copy that keeps so many activation vectors of each linear input. */
-  public QuantizationRecipe samples(int most) {
-    return new QuantizationRecipe(
-        method,
-        groupSize,
-        zeroPoints,
-        layout,
-        keep,
-        quantizesHead,
-        calibration,
-        most,
-        refinement);
+        method, groupSize, zeroPoints, layout, keep, quantizesHead, text, refinement);
   }
 
   /** Returns a copy that does this after scaling; for AWQ only. */
@@ -262,7 +225,6 @@ public record QuantizationRecipe(
         keep,
         quantizesHead,
         calibration,
-        calibrationSamples,
         wanted);
   }
 
@@ -305,7 +267,7 @@ public record QuantizationRecipe(
     }
     if (isCalibrated()) {
       out.append(" refinement=").append(refinement.name().toLowerCase(Locale.ROOT)).append(" samples=");
-      out.append(calibrationSamples).append(" texts=").append(calibration.size());
+      out.append(calibration.samples()).append(" texts=").append(calibration);
     }
     return out.toString();
   }

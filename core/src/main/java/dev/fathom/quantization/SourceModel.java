@@ -2,6 +2,8 @@ package dev.fathom.quantization;
 
 import dev.fathom.arch.Architecture;
 import dev.fathom.arch.Architectures;
+import dev.fathom.arch.Compatibility;
+import dev.fathom.arch.TensorCatalog;
 import dev.fathom.arch.WeightRole;
 import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.engine.CheckpointWeights;
@@ -15,7 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** The program of a source checkpoint and the roles of its weights. Immutable. */
+/** The programs of a source checkpoint and the roles of their weights. Immutable. */
 final class SourceModel {
 
   private final Program program;
@@ -26,14 +28,16 @@ final class SourceModel {
 
   SourceModel(Checkpoint checkpoint, CheckpointWeights catalog) {
     Architecture architecture = Architectures.forConfig(checkpoint.config());
-    this.program =
-        architecture.program(
-            checkpoint.config(),
-            (name, expected, role) -> {
-              roles.put(name, role);
-              return catalog.find(name, expected, role);
-            });
+    TensorCatalog noting =
+        (name, expected, role) -> {
+          roles.put(name, role);
+          return catalog.find(name, expected, role);
+        };
+    this.program = architecture.program(checkpoint.config(), noting);
     add(program);
+    architecture
+        .mtpPrograms(checkpoint.config(), noting, Compatibility.PUBLISHED)
+        .forEach(this::add);
   }
 
   private void add(Program described) {

@@ -20,19 +20,9 @@ public final class AwqScales {
     this.unscaledLoss = unscaledLoss;
   }
 
-  /** The exponent alpha in [0, 1]. */
+  /** The exponent alpha in [0, 1]; 0 means that no scaling was best, and all factors are 1. */
   public float exponent() {
     return exponent;
-  }
-
-  /** Whether any factor differs from 1: whether scaling was better than none. */
-  public boolean isScaled() {
-    for (float factor : factors) {
-      if (factor != 1f) {
-        return true;
-      }
-    }
-    return false;
   }
 
   /** A copy of the factors, one an input channel, all positive. */

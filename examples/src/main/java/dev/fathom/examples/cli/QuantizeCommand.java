@@ -12,6 +12,7 @@ import dev.fathom.json.JsonObject;
 import dev.fathom.json.JsonString;
 import dev.fathom.json.JsonValue;
 import dev.fathom.json.JsonWriter;
+import dev.fathom.quantization.CalibrationText;
 import dev.fathom.quantization.QuantizationRecipe;
 import dev.fathom.quantization.QuantizationRecipe.Layout;
 import dev.fathom.quantization.QuantizationRecipe.Refinement;
@@ -106,11 +107,18 @@ final class QuantizeCommand implements Command {
   @Nullable Path calibration;
 
   @Option(
+      names = "--own-texts",
+      paramLabel = "N",
+      defaultValue = "" + CalibrationText.OWN_TEXTS,
+      description = "awq: how many texts the model writes itself; default: ${DEFAULT-VALUE}.")
+  int ownTexts = CalibrationText.OWN_TEXTS;
+
+  @Option(
       names = "--samples",
       paramLabel = "N",
-      defaultValue = "" + QuantizationRecipe.DEFAULT_SAMPLES,
+      defaultValue = "" + CalibrationText.SAMPLES,
       description = "awq: activation vectors kept for each linear; default: ${DEFAULT-VALUE}.")
-  int samples = QuantizationRecipe.DEFAULT_SAMPLES;
+  int samples = CalibrationText.SAMPLES;
 
   @Option(
       names = "--refine",
@@ -172,9 +180,11 @@ final class QuantizeCommand implements Command {
 
   private QuantizationRecipe awq() {
     QuantizationRecipe recipe =
-        QuantizationRecipe.awq(group == null ? DEFAULT_GROUP : group).samples(samples);
+        QuantizationRecipe.awq(group == null ? DEFAULT_GROUP : group);
     recipe = recipe.refinement(refinement());
-    return calibration == null ? recipe : recipe.calibratedOn(texts(calibration));
+    CalibrationText text =
+        calibration == null ? CalibrationText.OWN : CalibrationText.of(texts(calibration));
+    return recipe.calibratedOn(text.ownTexts(ownTexts).samples(samples));
   }
 
   private Refinement refinement() {

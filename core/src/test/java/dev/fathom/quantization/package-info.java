@@ -1,0 +1,2 @@
+/** Quantizers of whole checkpoints, on goldens of every family. */
+package dev.fathom.quantization;
