@@ -1,0 +1,245 @@
+package dev.fathom.engine;
+
+import dev.fathom.backend.Adapter;
+import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.Executable;
+import dev.fathom.backend.LatentForm;
+import dev.fathom.backend.RowSampler;
+import dev.fathom.backend.SampledRows;
+import dev.fathom.backend.SamplingRows;
+import dev.fathom.backend.StepBatch;
+import dev.fathom.backend.StepHandle;
+import dev.fathom.backend.StepOutput;
+import dev.fathom.kvcache.GroupPool;
+import dev.fathom.kvcache.KvFormat;
+import dev.fathom.kvcache.KvGroup;
+import dev.fathom.sampling.CounterRandom;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A backend whose cache holds a tag of everything before a token, in groups of every kind: full,
+ * windowed and compressed. It reads just what a model would read, and checks it; it knows whose
+ * tokens a block holds, and fails where another tenant reads them.
+ */
+final class SimulatedCache implements Executable {
+
+  static final int VOCAB = 12;
+  private static final long ROOT = 0x5EEDL;
+
+  /** Tells of the step that is about to run what the batch does not say. */
+  interface Observer {
+    /** Called first; what it throws fails the step. */
+    void before(StepBatch batch);
+
+    /** Called when a sequence was computed; what it throws fails the step half done. */
+    void computed(int sequence);
+
+    /** The tenant of a sequence of the step. */
+    long tenant(int sequence);
+  }
+
+  private final CompileOptions options;
+  private final List<KvGroup> groups;
+  private final int[] slots;
+  private final GroupPool[] pools;
+  private final long[][] tags;
+  private final int[][] tokens;
+  private final long[][] owner;
+  private final float[] logits;
+  private final SampledRows sampled;
+  private final boolean dropsCopies;
+  private Observer observer;
+  private long[] chain = new long[64];
+  private int numRows;
+
+  SimulatedCache(EngineOptions engine, List<KvGroup> groups, int blockTokens, boolean dropsCopies) {
+    this.groups = groups;
+    this.dropsCopies = dropsCopies;
+    int context = engine.contextTokens();
+    this.options =
+        new CompileOptions(
+            engine.stepTokens(),
+            engine.maxSequences(),
+            engine.maxRows(),
+            blockTokens,
+            engine.pools().stream().map(GroupPool::numBlocks).toList(),
+            Math.ceilDiv(context, blockTokens),
+            KvFormat.F32,
+            LatentForm.AUTO,
+            Set.of());
+    int n = groups.size();
+    this.slots = new int[n];
+    this.pools = new GroupPool[n];
+    this.tags = new long[n][];
+    this.tokens = new int[n][];
+    this.owner = new long[n][];
+    for (int g = 0; g < n; g++) {
+      KvGroup group = groups.get(g);
+      int blocks = engine.pools().get(g).numBlocks();
+      slots[g] = group.blockSlots(blockTokens);
+      pools[g] = new GroupPool(group.blockSpan(blockTokens), group.windowTokens(), blocks);
+      tags[g] = new long[blocks * slots[g]];
+      tokens[g] = new int[blocks * slots[g]];
+      owner[g] = new long[blocks];
+    }
+    this.logits = new float[VOCAB];
+    this.sampled = new SampledRows(engine.maxRows(), 20);
+  }
+
+  void observe(Observer who) {
+    observer = who;
+  }
+
+  static long next(long tag, int token) {
+    return CounterRandom.bits(tag, token);
+  }
+
+  static long root() {
+    return ROOT;
+  }
+
+  static void logitsOf(long tag, float[] out) {
+    for (int i = 0; i < VOCAB; i++) {
+      out[i] = (float) (6 * CounterRandom.uniform(tag, -1L - i));
+    }
+  }
+
+  @Override
+  public StepBatch newBatch() {
+    return new StepBatch(options, groups);
+  }
+
+  @Override
+  public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
+    observer.before(batch);
+    batch.validate(VOCAB, 0);
+    for (int c = 0; c < batch.numCopies() && !dropsCopies; c++) {
+      copy(batch.copyGroup(c), batch.copySource(c), batch.copyDestination(c));
+    }
+    for (int s = 0; s < batch.numSequences(); s++) {
+      run(batch, s, rows, sampler);
+      observer.computed(s);
+    }
+    numRows = batch.numRows();
+    return new Finished();
+  }
+
+  private void copy(int g, int source, int destination) {
+    int n = slots[g];
+    System.arraycopy(tags[g], source * n, tags[g], destination * n, n);
+    System.arraycopy(tokens[g], source * n, tokens[g], destination * n, n);
+    owner[g][destination] = owner[g][source];
+  }
+
+  private int slot(StepBatch batch, int s, int g, int index) {
+    return batch.block(s, g, index / slots[g]) * slots[g] + index % slots[g];
+  }
+
+  private void run(StepBatch batch, int s, SamplingRows rows, RowSampler sampler) {
+    int first = batch.position(batch.firstToken(s));
+    int end = first + batch.firstToken(s + 1) - batch.firstToken(s);
+    if (chain.length < end + 1) {
+      chain = new long[2 * end];
+    }
+    chain[0] = ROOT;
+    for (int p = 0; p < first; p++) {
+      chain[p + 1] = next(chain[p], tokens[0][slot(batch, s, 0, p)]);
+    }
+    for (int g = 0; g < groups.size(); g++) {
+      check(batch, s, g, first);
+    }
+    long tenant = observer.tenant(s);
+    for (int t = batch.firstToken(s); t < batch.firstToken(s + 1); t++) {
+      int p = batch.position(t);
+      chain[p + 1] = next(chain[p], batch.token(t));
+      for (int g = 0; g < groups.size(); g++) {
+        write(batch, s, g, p, batch.token(t), tenant);
+      }
+      int row = batch.firstRow(s) + t - batch.firstToken(s + 1) + batch.numWanted(s);
+      if (row >= batch.firstRow(s)) {
+        logitsOf(chain[p + 1], logits);
+        sampler.sample(rows, row, logits, 0, VOCAB, sampled);
+      }
+    }
+  }
+
+  /** Reads what a token at a position needs of a group. */
+  private void check(StepBatch batch, int s, int g, int first) {
+    int ratio = groups.get(g).tokensPerSlot();
+    for (int i = pools[g].firstNeeded(first) / ratio; i < first / ratio; i++) {
+      int slot = slot(batch, s, g, i);
+      if (tags[g][slot] != chain[(i + 1) * ratio]) {
+        throw new AssertionError("wrong tag: group=" + g + " sequence=" + s + " slot=" + i);
+      }
+      if (owner[g][slot / slots[g]] != observer.tenant(s)) {
+        throw new AssertionError("block of another tenant: group=" + g + " sequence=" + s);
+      }
+    }
+  }
+
+  private void write(StepBatch batch, int s, int g, int position, int token, long tenant) {
+    int ratio = groups.get(g).tokensPerSlot();
+    if ((position + 1) % ratio == 0) {
+      int slot = slot(batch, s, g, position / ratio);
+      tags[g][slot] = chain[position + 1];
+      tokens[g][slot] = token;
+      owner[g][slot / slots[g]] = tenant;
+    }
+  }
+
+  @Override
+  public void setAdapter(int slot, @Nullable Adapter adapter) {
+    throw new UnsupportedOperationException("no adapters");
+  }
+
+  @Override
+  public int numAdapterSlots() {
+    return 0;
+  }
+
+  @Override
+  public int numKvGroups() {
+    return groups.size();
+  }
+
+  @Override
+  public long blockBytes(int group) {
+    return 0;
+  }
+
+  @Override
+  public void exportBlock(int group, int block, MemorySegment target) {
+    throw new UnsupportedOperationException("no export");
+  }
+
+  @Override
+  public void importBlock(int group, int block, MemorySegment source) {
+    throw new UnsupportedOperationException("no import");
+  }
+
+  @Override
+  public void close() {
+    // Nothing to free.
+  }
+
+  private final class Finished implements StepHandle {
+
+    @Override
+    public void await() {
+      // submit() ran the step.
+    }
+
+    @Override
+    public SampledRows sampled() {
+      return sampled;
+    }
+
+    @Override
+    public StepOutput output(String name) {
+      return new StepOutput(logits, numRows, VOCAB);
+    }
+  }
+}
