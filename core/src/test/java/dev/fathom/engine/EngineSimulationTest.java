@@ -51,7 +51,7 @@ class EngineSimulationTest {
       small += isFull ? 0 : 1;
     }
     double millis = (System.nanoTime() - begin) / 1e6;
-    reporter.publishEntry(
+    Numbers.note(reporter, 
         "seeds=%d steps=%d requests=%d tokens=%d preemptions=%d cachedTokens=%d broken=%d ms=%.0f"
             .formatted(count, steps, requests, tokens, preemptions, hits, small, millis));
     if (count >= 2000) {
