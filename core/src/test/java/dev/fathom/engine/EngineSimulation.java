@@ -74,6 +74,7 @@ final class EngineSimulation implements SimulatedCache.Observer {
     boolean ready = true;
     boolean gone;
     boolean cancelled;
+    boolean settled;
     int numEvents;
     @Nullable String violation;
 
@@ -173,7 +174,7 @@ final class EngineSimulation implements SimulatedCache.Observer {
     EngineAdapters adapters =
         new EngineAdapters(AdapterLimits.NONE, cache, inbox::post, inbox::postLate);
     this.loop = new StepLoop(options, cache, inbox, adapters, scheduler);
-    this.failureRate = random.nextInt(3) * 0.02;
+    this.failureRate = random.nextInt(3) * 0.008;
     this.stickyAt = random.nextInt(20) == 0 ? random.nextInt(MIN_STEPS) : -1;
     for (int i = 0; i < 3; i++) {
       texts.add(random.ints(context, 2, SimulatedCache.VOCAB).toArray());
@@ -254,7 +255,7 @@ final class EngineSimulation implements SimulatedCache.Observer {
 
   private void act() {
     int dice = random.nextInt(100);
-    if (dice < 35) {
+    if (dice < 14) {
       submit();
     } else if (dice < 42) {
       cancel();
@@ -347,11 +348,15 @@ final class EngineSimulation implements SimulatedCache.Observer {
   }
 
   private void checkTurn() {
+    Throwable violation = cache.violation();
+    if (violation != null) {
+      throw new AssertionError("a step failed that was not planned to", violation);
+    }
     scheduler.checkInvariants();
     int open = 0;
     for (Client client : clients) {
       RunningRequest request = client.running;
-      if (request == null) {
+      if (request == null || client.settled) {
         continue;
       }
       require(client.violation == null, client.violation);
@@ -362,6 +367,7 @@ final class EngineSimulation implements SimulatedCache.Observer {
         require(!done || s.blocks.numBlocks() == 0, "who has ended must hold no block");
         require(client.outcome == null || done, "the sequences of an ended request must be done");
       }
+      client.settled = client.outcome != null;
     }
     int known = scheduler.numRunning() + scheduler.numWaiting();
     require(known == open, "must be queued or running: " + open + " sequences, not " + known);

@@ -54,6 +54,7 @@ final class SimulatedCache implements Executable {
   private Observer observer;
   private long[] chain = new long[64];
   private int numRows;
+  private @Nullable Throwable violation;
 
   SimulatedCache(EngineOptions engine, List<KvGroup> groups, int blockTokens, boolean dropsCopies) {
     this.groups = groups;
@@ -112,8 +113,25 @@ final class SimulatedCache implements Executable {
     return new StepBatch(options, groups);
   }
 
+  /** What went wrong in a step that was not planned to go wrong, or null. */
+  @Nullable Throwable violation() {
+    return violation;
+  }
+
   @Override
   public StepHandle submit(StepBatch batch, SamplingRows rows, RowSampler sampler) {
+    try {
+      return compute(batch, rows, sampler);
+    } catch (RuntimeException | Error e) {
+      String message = String.valueOf(e.getMessage());
+      if (!message.startsWith("planned") && !message.contains(": planned.")) {
+        violation = e;
+      }
+      throw e;
+    }
+  }
+
+  private StepHandle compute(StepBatch batch, SamplingRows rows, RowSampler sampler) {
     observer.before(batch);
     batch.validate(VOCAB, 0);
     for (int c = 0; c < batch.numCopies() && !dropsCopies; c++) {
