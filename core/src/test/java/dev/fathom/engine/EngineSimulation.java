@@ -173,7 +173,8 @@ final class EngineSimulation implements SimulatedCache.Observer {
     this.inbox = new Inbox(options.maxQueued(), Long.MAX_VALUE);
     EngineAdapters adapters =
         new EngineAdapters(AdapterLimits.NONE, cache, inbox::post, inbox::postLate);
-    this.loop = new StepLoop(options, cache, inbox, adapters, scheduler);
+    this.loop = new StepLoop(
+            options, cache, inbox, adapters, new EngineTelemetry(), scheduler);
     this.failureRate = random.nextInt(3) * 0.008;
     this.stickyAt = random.nextInt(20) == 0 ? random.nextInt(MIN_STEPS) : -1;
     for (int i = 0; i < 3; i++) {
@@ -337,7 +338,7 @@ final class EngineSimulation implements SimulatedCache.Observer {
     inbox.nudge();
     numTurns++;
     try {
-      loop.turn(now);
+      loop.turn(() -> now);
     } catch (BackendException e) {
       require(stickyAt >= 0, "only a planned failure may stop the loop: " + e);
       inbox.shut(e);
