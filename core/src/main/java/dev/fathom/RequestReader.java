@@ -61,7 +61,10 @@ final class RequestReader {
     boolean startsReasoning = parser != null && parser.get().isInReasoning();
     AnswerGrammar grammar = grammar(request, parser);
     RequestControls controls =
-        steering.controls(request, startsReasoning).drafting(speculation(request).options()).placed(Placement.of(request.priority(), request.tenant()));
+        steering
+            .controls(request, startsReasoning)
+            .drafting(speculation(request).options())
+            .placed(Placement.of(request.priority(), request.tenant()));
     return new EngineRequest(
         ids,
         maxTokens,

@@ -33,7 +33,7 @@ public record RequestControls(
 
   /** No controls. */
   public static final RequestControls NONE =
-      new RequestControls(NO_TIMEOUT, List.of(), List.of(), null, DraftOptions.NONE);
+      new RequestControls(NO_TIMEOUT, List.of(), List.of(), null);
 
   /** Copies the lists. */
   public RequestControls {
