@@ -437,6 +437,26 @@ public final class DeepSeekModel implements AutoCloseable {
       return options(options.prefillChunkTokens(tokens));
     }
 
+    /** See {@link LoadOptions#kvCacheTokens(int)}. */
+    public Builder kvCacheTokens(int tokens) {
+      return options(options.kvCacheTokens(tokens));
+    }
+
+    /** See {@link LoadOptions#reserveKvCache(boolean)}. */
+    public Builder reserveKvCache(boolean reserve) {
+      return options(options.reserveKvCache(reserve));
+    }
+
+    /** See {@link LoadOptions#prefixCache(boolean)}. */
+    public Builder prefixCache(boolean reuse) {
+      return options(options.prefixCache(reuse));
+    }
+
+    /** See {@link LoadOptions#longPromptTokens(int)}. */
+    public Builder longPromptTokens(int tokens) {
+      return options(options.longPromptTokens(tokens));
+    }
+
     /** See {@link LoadOptions#kvBlockTokens(int)}. */
     public Builder kvBlockTokens(int tokens) {
       return options(options.kvBlockTokens(tokens));

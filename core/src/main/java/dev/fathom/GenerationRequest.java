@@ -192,6 +192,16 @@ public final class GenerationRequest {
     return options.speculation;
   }
 
+  /** Returns the priority; lower goes first. */
+  public int priority() {
+    return options.priority;
+  }
+
+  /** Returns the tenant, or null. */
+  public @Nullable String tenant() {
+    return options.tenant;
+  }
+
   /** Collects options. Not thread-safe; may be used again after {@link #build}. */
   public static final class Builder {
 
@@ -236,6 +246,8 @@ public final class GenerationRequest {
     private @Nullable String adapter;
     private @Nullable Speculation speculation;
     private @Nullable ResponseFormat responseFormat;
+    private int priority;
+    private @Nullable String tenant;
 
     private Builder(Prompt prompt) {
       this.prompt = prompt;
@@ -272,6 +284,8 @@ public final class GenerationRequest {
       this.adapter = from.adapter;
       this.speculation = from.speculation;
       this.responseFormat = from.responseFormat;
+      this.priority = from.priority;
+      this.tenant = from.tenant;
     }
 
     /** Ends each choice after so many tokens, at least 1. */
@@ -325,6 +339,25 @@ public final class GenerationRequest {
     /** Subtracts a number in [-2, 2] from logits for each time a token was put out. */
     public Builder frequencyPenalty(double penalty) {
       frequencyPenalty = Checks.inRange("frequencyPenalty", penalty, -2, 2);
+      return this;
+    }
+
+    /**
+     * Sets who goes first where not all fit: lower numbers before higher, 0 if not set; equal ones
+     * in the order in which they came. A later request of a lower number may take the cache of one
+     * of a higher, which then computes again; results do not depend on it.
+     */
+    public Builder priority(int value) {
+      priority = value;
+      return this;
+    }
+
+    /**
+     * Names whose request this is. Requests reuse cached prefixes of the same tenant only, so that
+     * nobody can tell by its speed what another asked. Null, the default, is a tenant of its own.
+     */
+    public Builder tenant(@Nullable String name) {
+      tenant = name;
       return this;
     }
 

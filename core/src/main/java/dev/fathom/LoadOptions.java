@@ -4,6 +4,7 @@ import dev.fathom.arch.Compatibility;
 import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.backend.ActivationMode;
 import dev.fathom.backend.BackendOptions;
+import dev.fathom.engine.SchedulingOptions;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.quant.WeightFormat;
 import java.nio.file.Path;
@@ -23,6 +24,7 @@ public final class LoadOptions {
   public static final int DEFAULT_CONTEXT_TOKENS = 8192;
 
   private static final int MAX_CONTEXT_TOKENS = 1 << 24;
+  private static final int MAX_CACHE_TOKENS = 1 << 30;
   private static final int MAX_SEQUENCES = 1024;
   private static final int MAX_CHUNK_TOKENS = 1 << 16;
   private static final int MAX_BLOCK_TOKENS = 1 << 12;
@@ -40,6 +42,10 @@ public final class LoadOptions {
   private int maxSequences = 4;
   private int prefillChunkTokens = 256;
   private int kvBlockTokens;
+  private int kvCacheTokens;
+  private boolean reserveKvCache;
+  private boolean prefixCache = true;
+  private int longPromptTokens = SchedulingOptions.DEFAULT.longPromptTokens();
   private int maxQueuedRequests = 1024;
   private long maxQueuedTokens = 1L << 24;
   private int threads;
@@ -73,6 +79,10 @@ public final class LoadOptions {
     copy.maxSequences = maxSequences;
     copy.prefillChunkTokens = prefillChunkTokens;
     copy.kvBlockTokens = kvBlockTokens;
+    copy.kvCacheTokens = kvCacheTokens;
+    copy.reserveKvCache = reserveKvCache;
+    copy.prefixCache = prefixCache;
+    copy.longPromptTokens = longPromptTokens;
     copy.maxQueuedRequests = maxQueuedRequests;
     copy.maxQueuedTokens = maxQueuedTokens;
     copy.threads = threads;
@@ -154,6 +164,38 @@ public final class LoadOptions {
   public LoadOptions kvBlockTokens(int tokens) {
     LoadOptions copy = copy();
     copy.kvBlockTokens = Checks.inRange("kvBlockTokens", tokens, 0, MAX_BLOCK_TOKENS);
+    return copy;
+  }
+
+  /**
+   * Sets how many tokens of all sequences together the KV cache holds, at least one context; 0 takes
+   * maxSequences full contexts. With less, more sequences run than fit at their longest: where the
+   * cache gets full, the one that came last waits and computes again. Results do not depend on it.
+   */
+  public LoadOptions kvCacheTokens(int tokens) {
+    LoadOptions copy = copy();
+    copy.kvCacheTokens = Checks.inRange("kvCacheTokens", tokens, 0, MAX_CACHE_TOKENS);
+    return copy;
+  }
+
+  /** Starts a sequence only where the KV cache has room for all it may put out. */
+  public LoadOptions reserveKvCache(boolean reserve) {
+    LoadOptions copy = copy();
+    copy.reserveKvCache = reserve;
+    return copy;
+  }
+
+  /** Reuses the KV cache of prompts that begin alike. On by default; results do not depend on it. */
+  public LoadOptions prefixCache(boolean reuse) {
+    LoadOptions copy = copy();
+    copy.prefixCache = reuse;
+    return copy;
+  }
+
+  /** Sets the most tokens of one prompt in a step while other prompts want some, at least 1. */
+  public LoadOptions longPromptTokens(int tokens) {
+    LoadOptions copy = copy();
+    copy.longPromptTokens = Checks.inRange("longPromptTokens", tokens, 1, MAX_CHUNK_TOKENS);
     return copy;
   }
 
@@ -347,6 +389,26 @@ public final class LoadOptions {
   /** Returns the tokens of a KV block, 0 for the default. */
   public int kvBlockTokens() {
     return kvBlockTokens;
+  }
+
+  /** Returns the tokens that the KV cache holds, 0 for maxSequences full contexts. */
+  public int kvCacheTokens() {
+    return kvCacheTokens;
+  }
+
+  /** Returns whether a sequence starts only where all it may put out has room. */
+  public boolean reserveKvCache() {
+    return reserveKvCache;
+  }
+
+  /** Returns whether computed prefixes are reused. */
+  public boolean prefixCache() {
+    return prefixCache;
+  }
+
+  /** Returns the most tokens of one prompt in a step while other prompts want some. */
+  public int longPromptTokens() {
+    return longPromptTokens;
   }
 
   /** Returns how many requests may wait. */

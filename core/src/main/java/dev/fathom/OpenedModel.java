@@ -133,17 +133,39 @@ record OpenedModel(
         pools,
         options.maxQueuedRequests(),
         program.vocabSize(),
-        SchedulingOptions.DEFAULT);
+        scheduling(options));
   }
 
-  /** So many blocks that every sequence can have a full context, and one more to copy to. */
+  private static SchedulingOptions scheduling(LoadOptions options) {
+    return new SchedulingOptions(
+        options.reserveKvCache()
+            ? SchedulingOptions.Admission.RESERVE
+            : SchedulingOptions.Admission.OVERCOMMIT,
+        options.prefixCache()
+            ? SchedulingOptions.PrefixCache.ON
+            : SchedulingOptions.PrefixCache.OFF,
+        options.longPromptTokens(),
+        SchedulingOptions.DEFAULT.watermarkPermille());
+  }
+
+  /**
+   * So many blocks that every sequence can have a full context, or as many tokens as the options
+   * say, and one more to copy to. A window has its blocks twice, so that ends of prefixes stay.
+   */
   private List<GroupPool> pools(LoadOptions options, int blockTokens, int context, int chunk) {
+    int wanted = options.kvCacheTokens();
+    if (wanted > 0) {
+      Checks.inRange("kvCacheTokens", wanted, context, Integer.MAX_VALUE);
+    }
     List<GroupPool> pools = new ArrayList<>();
     for (KvGroup group : KvGroups.of(programs().kvSpecs())) {
       GroupPool one = new GroupPool(group.blockSpan(blockTokens), group.windowTokens(), 1);
       int most = one.mostBlocks(context, chunk);
-      long blocks = (long) most * options.maxSequences() + 1;
-      pools.add(one.withBlocks(Math.toIntExact(blocks)));
+      long blocks = (long) most * options.maxSequences() * (one.isWindowed() ? 2 : 1);
+      if (wanted > 0 && !one.isWindowed()) {
+        blocks = Math.min(blocks, one.blocks(wanted));
+      }
+      pools.add(one.withBlocks(Math.toIntExact(blocks + 1)));
     }
     return List.copyOf(pools);
   }

@@ -5,6 +5,7 @@ import dev.fathom.engine.AnswerGrammar;
 import dev.fathom.engine.EngineRequest;
 import dev.fathom.engine.GrammarConstraint;
 import dev.fathom.engine.RequestControls;
+import dev.fathom.engine.Placement;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.InvalidRequestException;
 import dev.fathom.sampling.CounterRandom;
@@ -60,7 +61,10 @@ final class RequestReader {
     boolean startsReasoning = parser != null && parser.get().isInReasoning();
     AnswerGrammar grammar = grammar(request, parser);
     RequestControls controls =
-        steering.controls(request, startsReasoning).drafting(speculation(request).options());
+        steering
+            .controls(request, startsReasoning)
+            .drafting(speculation(request).options())
+            .placed(Placement.of(request.priority(), request.tenant()));
     return new EngineRequest(
         ids,
         maxTokens,

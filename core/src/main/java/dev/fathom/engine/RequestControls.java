@@ -18,20 +18,22 @@ import org.jspecify.annotations.Nullable;
  * @param processors change logits, in their order
  * @param repetition ends a choice that repeats itself, null for none
  * @param drafts guesses tokens ahead of each step
+ * @param placement priority and tenant
  */
 public record RequestControls(
     long timeoutNanos,
     List<Supplier<TokenConstraint>> constraints,
     List<LogitsProcessor> processors,
     @Nullable RepetitionGuard repetition,
-    DraftOptions drafts) {
+    DraftOptions drafts,
+    Placement placement) {
 
   /** The timeout of a request without one. */
   public static final long NO_TIMEOUT = Long.MAX_VALUE;
 
   /** No controls. */
   public static final RequestControls NONE =
-      new RequestControls(NO_TIMEOUT, List.of(), List.of(), null, DraftOptions.NONE);
+      new RequestControls(NO_TIMEOUT, List.of(), List.of(), null);
 
   /** Copies the lists. */
   public RequestControls {
@@ -39,31 +41,40 @@ public record RequestControls(
     processors = List.copyOf(processors);
   }
 
-  /** Controls without guesses. */
+  /** Controls without guesses, of a request that is placed like most. */
   public RequestControls(
       long timeoutNanos,
       List<Supplier<TokenConstraint>> constraints,
       List<LogitsProcessor> processors,
       @Nullable RepetitionGuard repetition) {
-    this(timeoutNanos, constraints, processors, repetition, DraftOptions.NONE);
+    this(
+        timeoutNanos, constraints, processors, repetition, DraftOptions.NONE, Placement.DEFAULT);
   }
 
   /** Returns these controls with other guesses. */
   public RequestControls drafting(DraftOptions others) {
-    return new RequestControls(timeoutNanos, constraints, processors, repetition, others);
+    return new RequestControls(
+        timeoutNanos, constraints, processors, repetition, others, placement);
+  }
+
+  /** Returns these controls with another placement. */
+  public RequestControls placed(Placement other) {
+    return new RequestControls(timeoutNanos, constraints, processors, repetition, drafts, other);
   }
 
   /** Returns these controls with one more constraint. */
   public RequestControls constrainedBy(Supplier<TokenConstraint> constraint) {
     List<Supplier<TokenConstraint>> more = new ArrayList<>(constraints);
     more.add(constraint);
-    return new RequestControls(timeoutNanos, more, processors, repetition, drafts);
+    return new RequestControls(
+        timeoutNanos, more, processors, repetition, drafts, placement);
   }
 
   /** Returns these controls with one more processor. */
   public RequestControls processedBy(LogitsProcessor processor) {
     List<LogitsProcessor> more = new ArrayList<>(processors);
     more.add(processor);
-    return new RequestControls(timeoutNanos, constraints, more, repetition, drafts);
+    return new RequestControls(
+        timeoutNanos, constraints, more, repetition, drafts, placement);
   }
 }

@@ -85,12 +85,21 @@ final class RequestTable {
     int maxPositions =
         (int) Math.min(options.contextTokens(), (long) prompt.length + spec.maxTokens());
     int n = spec.choices().size();
-    PrefixScope scope = new PrefixScope(0, 0, request.adapterId());
+    Placement placement = spec.controls().placement();
+    PrefixScope scope =
+        new PrefixScope(placement.saltHigh(), placement.saltLow(), request.adapterId());
     Sequence leader = null;
     for (int i = 0; i < n; i++) {
       SamplingParams params = spec.choices().get(i);
       Sequence s =
-          new Sequence(request, i, params, prompt, maxPositions, 0, scheduler.newBlocks(scope));
+          new Sequence(
+              request,
+              i,
+              params,
+              prompt,
+              maxPositions,
+              placement.priority(),
+              scheduler.newBlocks(scope));
       steer(s, spec);
       s.leader = leader;
       leader = leader == null ? s : leader;

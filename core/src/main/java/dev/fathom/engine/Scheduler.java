@@ -24,9 +24,10 @@ import org.jspecify.annotations.Nullable;
  * does not find cached. The first in the order is preempted by nobody and every pool holds a full
  * context, so it runs to its end, whatever the others do.
  *
- * <p>Pure: no clock, thread, random number or I/O. One thread. A steady step allocates nothing.
+ * <p>Pure: no clock, thread, random number or I/O. One thread. A steady step allocates nothing. Not
+ * final, so that the simulation can plant bugs in it and see that it finds them.
  */
-final class Scheduler {
+class Scheduler {
 
   private static final int PERMILLE = 1000;
 
@@ -227,6 +228,12 @@ final class Scheduler {
   private void preempt(Sequence victim, StepPlan plan) {
     running.remove(victim);
     budget += plan.remove(victim);
+    preempted = true;
+    giveUp(victim);
+  }
+
+  /** Frees the blocks of a sequence that ran and puts it back into the queue. */
+  void giveUp(Sequence victim) {
     cache.release(victim.blocks);
     victim.numComputed = 0;
     victim.numPreemptions++;
@@ -236,7 +243,23 @@ final class Scheduler {
     victim.state = Sequence.State.WAITING;
     insert(waiting, victim);
     numPreemptions++;
-    preempted = true;
+  }
+
+  /** Preempts the last running sequence, between steps. */
+  void preemptLast() {
+    if (!running.isEmpty()) {
+      giveUp(running.removeLast());
+    }
+  }
+
+  /** Returns whether a sequence alone holds a position, and nobody can find it. */
+  boolean mayWrite(Sequence s, int position) {
+    for (int g = 0; g < cache.numGroups(); g++) {
+      if (!cache.isWritable(s.blocks, g, position)) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private void admitWaiting(StepPlan plan, int chunk) {
@@ -261,7 +284,7 @@ final class Scheduler {
   }
 
   /** A leader counts as long as its first run over the prompt is not through. */
-  private static boolean waitsForLeader(Sequence s) {
+  boolean waitsForLeader(Sequence s) {
     Sequence leader = s.leader;
     return leader != null
         && leader.state != Sequence.State.DONE
@@ -275,10 +298,7 @@ final class Scheduler {
     int wanted = isReserving() ? s.maxPositions : s.numTokens();
     Sequence leader = s.leader;
     int common = s.numTokens() - 1;
-    if (leader != null
-        && leader.state == Sequence.State.RUNNING
-        && leader.numComputed >= common
-        && cache.canShare(leader.blocks, common)) {
+    if (leader != null && canFollow(leader, common)) {
       if (!cache.fitsShared(common, wanted, options.chunkTokens(), spared)) {
         return false;
       }
@@ -296,7 +316,15 @@ final class Scheduler {
     return true;
   }
 
-  private void start(Sequence s, int computed, int found) {
+  /** Returns whether a leader has computed so many positions and still has what they need. */
+  boolean canFollow(Sequence leader, int common) {
+    return leader.state == Sequence.State.RUNNING
+        && leader.numComputed >= common
+        && cache.canShare(leader.blocks, common);
+  }
+
+  /** Notes that a sequence starts behind computed positions, some of them found in the cache. */
+  void start(Sequence s, int computed, int found) {
     s.numComputed = computed;
     s.leader = null;
     numLookedUp += s.numTokens();

@@ -12,6 +12,7 @@ import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -56,6 +57,22 @@ final class StepLoop implements Runnable {
       Inbox inbox,
       EngineAdapters adapters,
       EngineTelemetry telemetry) {
+    this(
+        options,
+        executable,
+        inbox,
+        adapters,
+        telemetry,
+        new Scheduler(options, new SecureRandom().nextLong()));
+  }
+
+  StepLoop(
+      EngineOptions options,
+      Executable executable,
+      Inbox inbox,
+      EngineAdapters adapters,
+      EngineTelemetry telemetry,
+      Scheduler scheduler) {
     this.executable = executable;
     this.inbox = inbox;
     int numGroups = executable.numKvGroups();
@@ -63,7 +80,7 @@ final class StepLoop implements Runnable {
       throw new IllegalArgumentException(
           "must have a pool for each of " + numGroups + " groups: pools=" + options.pools().size());
     }
-    this.scheduler = new Scheduler(options, new SecureRandom().nextLong());
+    this.scheduler = scheduler;
     this.telemetry = telemetry;
     this.requests = new RequestTable(options, scheduler, inbox, adapters, telemetry, numGroups);
     this.delivery = new Delivery(options, scheduler, requests, telemetry);
@@ -126,7 +143,7 @@ final class StepLoop implements Runnable {
   public void run() {
     try {
       while (!aborts && !hasDrained()) {
-        turn();
+        turn(System::nanoTime);
       }
     } catch (RuntimeException | Error e) {
       inbox.shut(brokenBy(e));
@@ -153,14 +170,15 @@ final class StepLoop implements Runnable {
             e);
   }
 
-  private void turn() {
+  /** Does one round; the clock is handed in so that a simulation can have its own. */
+  void turn(LongSupplier clock) {
     boolean idle = requests.isEmpty() && probes.isEmpty();
     Runnable command = idle || blocked ? await() : inbox.poll();
     while (command != null) {
       command.run();
       command = inbox.poll();
     }
-    requests.lookAround(System.nanoTime());
+    requests.lookAround(clock.getAsLong());
     if (!aborts) {
       boolean ran = probesTurn ? runProbe() || runStep() : runStep() || runProbe();
       probesTurn = !probesTurn;
@@ -265,8 +283,13 @@ final class StepLoop implements Runnable {
     return true;
   }
 
+  /** Returns what the current step computes. */
+  StepPlan plan() {
+    return plan;
+  }
+
   /** The last thing that the thread does: whatever passed the inbox gets its end. */
-  private void endAll() {
+  void endAll() {
     RuntimeException closed = Inbox.modelClosed();
     inbox.shut(closed);
     RuntimeException reason = inbox.shutReason();

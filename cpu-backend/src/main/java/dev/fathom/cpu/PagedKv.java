@@ -1,6 +1,7 @@
 package dev.fathom.cpu;
 
 import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.KvRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.Bf16Decode;
 import dev.fathom.kvcache.KvFormat;
@@ -110,6 +111,10 @@ final class PagedKv implements AutoCloseable {
           layer.blocks().set(SHORT, at + 2L * i, Bf16.encode(source[off + i]));
         }
       }
+      case FP8_E4M3, FP8_E5M2 -> {
+        long row = rowByte(layer, batch, sequence, slot);
+        KvRows.write(layer.layout(), layer.blocks(), row, first, source, off, len);
+      }
     }
   }
 
@@ -128,6 +133,10 @@ final class PagedKv implements AutoCloseable {
     switch (format) {
       case F32 -> MemorySegment.copy(layer.blocks(), FLOAT, at, target, off, len);
       case BF16 -> Bf16Decode.run(layer.blocks(), at, target, off, len);
+      case FP8_E4M3, FP8_E5M2 -> {
+        long row = rowByte(layer, batch, sequence, position);
+        KvRows.read(layer.layout(), layer.blocks(), row, first, len, target, off);
+      }
     }
   }
 

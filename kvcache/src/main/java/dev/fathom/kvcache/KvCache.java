@@ -299,6 +299,11 @@ public final class KvCache {
     return pools[g].refCount(block) > 1 || index.nodeOf(g, block) != PrefixIndex.NO_NODE;
   }
 
+  /** Whether a position's block is held by this sequence alone and is not findable. */
+  public boolean isWritable(SequenceBlocks blocks, int group, int position) {
+    return !writesShared(blocks.tables[group], group, position);
+  }
+
   /** New blocks that {@link #extend} to a length may need in a group, at most. */
   public int outstanding(
       SequenceBlocks blocks, int g, int computed, int numTokens, int stepTokens) {

@@ -18,6 +18,16 @@ package dev.fathom.kvcache;
  * block ids, each in its own memory. A backend may choose another order inside a block; it then has
  * its own descriptor, but the sizes hold.
  *
+ * <p>In {@link KvFormat#FP8_E4M3} a row holds first the scaled elements, then their scales, then
+ * the plain elements:
+ *
+ * <pre>
+ *   byte      0                     512           528                 656
+ *             +---------------------+-------------+-------------------+
+ *             | latent, 512 x e4m3  | 4 x float32 | key, 64 x bf16    |
+ *             +---------------------+-------------+-------------------+
+ * </pre>
+ *
  * @param spec what the layer keeps for a token
  * @param format how an element is stored; what the spec keeps in a format of its own ({@link
  *     KvSpec#storedAs}) is stored in that one whatever is asked for
@@ -34,9 +44,52 @@ public record KvLayout(KvSpec spec, KvFormat format, int blockTokens) {
     format = spec.storedAs(format);
   }
 
+  /** Most elements that share a scale. */
+  private static final int GROUP_ELEMENTS = 128;
+
   /** Bytes that the layer keeps for a token. */
   public long bytesPerToken() {
+    if (format == KvFormat.FP8_E4M3) {
+      return plainBegin() + 2L * spec.plainElements();
+    }
     return (long) spec.elementsPerToken() * format.bytesPerElement();
+  }
+
+  /** Elements at the beginning of a row that are scaled in {@link KvFormat#FP8_E4M3}. */
+  public int quantizedElements() {
+    return spec.elementsPerToken() - spec.plainElements();
+  }
+
+  private int groupsOfVector() {
+    return Math.ceilDiv(spec.vectorElements(), GROUP_ELEMENTS);
+  }
+
+  private long plainBegin() {
+    int vectors = quantizedElements() / spec.vectorElements();
+    return quantizedElements() + 4L * vectors * groupsOfVector();
+  }
+
+  /** First element of the group that shares a scale with a scaled element. */
+  public int groupBegin(int element) {
+    return element - element % spec.vectorElements() % GROUP_ELEMENTS;
+  }
+
+  /** The element behind the group that shares a scale with a scaled element. */
+  public int groupEnd(int element) {
+    int vectorEnd = element - element % spec.vectorElements() + spec.vectorElements();
+    return Math.min(vectorEnd, groupBegin(element) + GROUP_ELEMENTS);
+  }
+
+  /** First byte of the scale of a scaled element, from the start of its row. */
+  public long scaleOffset(int element) {
+    int vector = element / spec.vectorElements();
+    int group = element % spec.vectorElements() / GROUP_ELEMENTS;
+    return quantizedElements() + 4L * (vector * groupsOfVector() + group);
+  }
+
+  /** First byte of an element that keeps 16 bits, from the start of its row. */
+  public long plainOffset(int element) {
+    return plainBegin() + 2L * (element - quantizedElements());
   }
 
   /**

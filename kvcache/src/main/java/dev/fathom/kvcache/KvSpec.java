@@ -27,6 +27,16 @@ public sealed interface KvSpec {
     return format;
   }
 
+  /** Elements at the end of a row that keep 16 bits where the others are scaled to 8. */
+  default int plainElements() {
+    return 0;
+  }
+
+  /** Elements of a vector: scales of an 8-bit format never span two of them. */
+  default int vectorElements() {
+    return elementsPerToken() - plainElements();
+  }
+
   /** Which of a layer's two compressors a cache belongs to. */
   enum Stream {
     /** Entries that attention reads. */
@@ -69,6 +79,11 @@ public sealed interface KvSpec {
     public int elementsPerToken() {
       return kvLoraRank + qkRopeHeadDim;
     }
+
+    @Override
+    public int plainElements() {
+      return qkRopeHeadDim;
+    }
   }
 
   /**
@@ -101,6 +116,11 @@ public sealed interface KvSpec {
     @Override
     public int elementsPerToken() {
       return 2 * numKvHeads * headDim;
+    }
+
+    @Override
+    public int vectorElements() {
+      return headDim;
     }
   }
 

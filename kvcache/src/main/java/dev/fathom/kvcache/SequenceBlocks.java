@@ -20,6 +20,11 @@ public final class SequenceBlocks {
     this.scope = scope;
   }
 
+  /** With whom it may share. */
+  public PrefixScope scope() {
+    return scope;
+  }
+
   /** Groups of the model. */
   public int numGroups() {
     return tables.length;

@@ -105,7 +105,7 @@ class KvLayoutTest {
     assertThat(KvFormat.fromName("float32")).isEqualTo(KvFormat.F32);
     assertThat(KvFormat.BF16.bytesPerElement()).isEqualTo(2);
     assertThatThrownBy(() -> KvFormat.fromName("fp3"))
-        .hasMessage("must be one of f32, bf16: kvFormat=fp3");
+        .hasMessage("must be one of f32, bf16, fp8_e4m3, fp8_e5m2: kvFormat=fp3");
   }
 
   @Test

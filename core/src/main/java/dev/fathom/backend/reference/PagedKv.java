@@ -1,6 +1,7 @@
 package dev.fathom.backend.reference;
 
 import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.KvRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.kvcache.KvGroup;
@@ -81,6 +82,11 @@ final class PagedKv implements AutoCloseable {
       int len) {
     Layer layer = layer(spec);
     KvFormat format = layer.layout().format();
+    if (format.isByte()) {
+      long row = offset(layer, batch, sequence, slot);
+      KvRows.write(layer.layout(), layer.blocks(), row, first, source, off, len);
+      return;
+    }
     long at = offset(layer, batch, sequence, slot) + (long) first * format.bytesPerElement();
     for (int i = 0; i < len; i++) {
       put(format, layer.blocks(), at, source[off + i]);
@@ -101,6 +107,11 @@ final class PagedKv implements AutoCloseable {
     int out = 0;
     for (int slot = from; slot < from + len; slot++) {
       long at = offset(layer, batch, sequence, slot);
+      if (format.isByte()) {
+        KvRows.read(layer.layout(), layer.blocks(), at, 0, elements, target, out);
+        out += elements;
+        continue;
+      }
       for (int i = 0; i < elements; i++) {
         target[out++] = get(format, layer.blocks(), at);
         at += format.bytesPerElement();
@@ -118,6 +129,7 @@ final class PagedKv implements AutoCloseable {
     switch (format) {
       case F32 -> blocks.set(ValueLayout.JAVA_FLOAT_UNALIGNED, at, value);
       case BF16 -> blocks.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, Bf16.encode(value));
+      case FP8_E4M3, FP8_E5M2 -> throw new IllegalStateException("KvRows writes " + format);
     }
   }
 
@@ -125,6 +137,7 @@ final class PagedKv implements AutoCloseable {
     return switch (format) {
       case F32 -> blocks.get(ValueLayout.JAVA_FLOAT_UNALIGNED, at);
       case BF16 -> Bf16.decode(blocks.get(ValueLayout.JAVA_SHORT_UNALIGNED, at));
+      case FP8_E4M3, FP8_E5M2 -> throw new IllegalStateException("KvRows reads " + format);
     };
   }
 

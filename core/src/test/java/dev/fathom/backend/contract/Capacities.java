@@ -3,6 +3,7 @@ package dev.fathom.backend.contract;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.kvcache.KvFormat;
+import java.util.List;
 import java.util.Set;
 
 /** Compile options of a test: small capacities, changed one at a time. */
@@ -10,7 +11,7 @@ public final class Capacities {
 
   private int maxTokens = 64;
   private int blockTokens = 4;
-  private int numBlocks = 40;
+  private List<Integer> numBlocks = List.of(40);
   private int maxBlocks = 20;
   private KvFormat kvFormat = KvFormat.F32;
   private LatentForm latentForm = LatentForm.AUTO;
@@ -25,8 +26,14 @@ public final class Capacities {
   /** Size and number of KV blocks and the longest block table. */
   public Capacities blocks(int tokensOfBlock, int inPool, int ofSequence) {
     blockTokens = tokensOfBlock;
-    numBlocks = inPool;
+    numBlocks = List.of(inPool);
     maxBlocks = ofSequence;
+    return this;
+  }
+
+  /** Number of KV blocks of each group. */
+  public Capacities pools(List<Integer> blocks) {
+    numBlocks = blocks;
     return this;
   }
 

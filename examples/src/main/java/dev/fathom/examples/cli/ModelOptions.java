@@ -249,10 +249,12 @@ final class ModelOptions {
     return switch (name.toLowerCase(Locale.ROOT)) {
       case "f32" -> KvFormat.F32;
       case "bf16" -> KvFormat.BF16;
+      case "fp8" -> KvFormat.FP8_E4M3;
+      case "e5m2" -> KvFormat.FP8_E5M2;
       default ->
           throw Failure.usage(
               "Wrong usage of --kv-cache",
-              "must be f32 or bf16: --kv-cache=" + Text.quote(name),
+              "must be f32, bf16, fp8 or e5m2: --kv-cache=" + Text.quote(name),
               "choose one of them");
     };
   }
