@@ -168,9 +168,10 @@ public final class LoadOptions {
   }
 
   /**
-   * Sets how many tokens of all sequences together the KV cache holds, at least one context; 0 takes
-   * maxSequences full contexts. With less, more sequences run than fit at their longest: where the
-   * cache gets full, the one that came last waits and computes again. Results do not depend on it.
+   * Sets how many tokens of all sequences together the KV cache holds, at least one context; 0
+   * takes maxSequences full contexts. With less, more sequences run than fit at their longest:
+   * where the cache gets full, the one that came last waits and computes again. Results do not
+   * depend on it.
    */
   public LoadOptions kvCacheTokens(int tokens) {
     LoadOptions copy = copy();
@@ -185,7 +186,9 @@ public final class LoadOptions {
     return copy;
   }
 
-  /** Reuses the KV cache of prompts that begin alike. On by default; results do not depend on it. */
+  /**
+   * Reuses the KV cache of prompts that begin alike. On by default; results do not depend on it.
+   */
   public LoadOptions prefixCache(boolean reuse) {
     LoadOptions copy = copy();
     copy.prefixCache = reuse;

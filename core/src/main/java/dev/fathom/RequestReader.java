@@ -4,8 +4,8 @@ import dev.fathom.backend.SamplingParams;
 import dev.fathom.engine.AnswerGrammar;
 import dev.fathom.engine.EngineRequest;
 import dev.fathom.engine.GrammarConstraint;
-import dev.fathom.engine.RequestControls;
 import dev.fathom.engine.Placement;
+import dev.fathom.engine.RequestControls;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.InvalidRequestException;
 import dev.fathom.sampling.CounterRandom;
@@ -76,9 +76,7 @@ final class RequestReader {
         grammar == null || parser == null ? parser : () -> parser.get().withLiteralContent(),
         startsReasoning,
         request.adapter(),
-        grammar == null
-            ? controls
-            : controls.constrainedBy(() -> new GrammarConstraint(grammar)));
+        grammar == null ? controls : controls.constrainedBy(() -> new GrammarConstraint(grammar)));
   }
 
   private Speculation speculation(GenerationRequest request) {

@@ -10,7 +10,9 @@ import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 
-/** Cached prefixes, tenants, a small cache and its formats, through the API and the sample model. */
+/**
+ * Cached prefixes, tenants, a small cache and its formats, through the API and the sample model.
+ */
 class PrefixCacheTest {
 
   private static final LoadOptions SMALL =
@@ -40,7 +42,8 @@ class PrefixCacheTest {
         assertThat(g.text()).isEqualTo(first.text());
       }
     }
-    try (DeepSeekModel model = DeepSeekModel.builder(Sample.FP8).options(SMALL.prefixCache(false)).load()) {
+    try (DeepSeekModel model =
+        DeepSeekModel.builder(Sample.FP8).options(SMALL.prefixCache(false)).load()) {
       model.generate(request().build());
       assertThat(model.generate(request().build()).usage().cachedTokens()).isZero();
     }
@@ -63,7 +66,8 @@ class PrefixCacheTest {
         all.forEach(f -> assertThat(f.join().text()).isEqualTo(expected));
       }
     }
-    assertThatThrownBy(() -> DeepSeekModel.builder(Sample.FP8).options(SMALL.kvCacheTokens(63)).load())
+    assertThatThrownBy(
+            () -> DeepSeekModel.builder(Sample.FP8).options(SMALL.kvCacheTokens(63)).load())
         .isInstanceOf(InvalidRequestException.class)
         .hasMessageContaining("kvCacheTokens=63");
   }
@@ -71,7 +75,8 @@ class PrefixCacheTest {
   @Test
   void everyFormatOfTheCacheAnswers() {
     for (KvFormat format : KvFormat.values()) {
-      try (DeepSeekModel model = DeepSeekModel.builder(Sample.FP8).options(SMALL.kvCache(format)).load()) {
+      try (DeepSeekModel model =
+          DeepSeekModel.builder(Sample.FP8).options(SMALL.kvCache(format)).load()) {
         assertThat(model.generate(request().build()).usage().completionTokens()).isPositive();
       }
     }

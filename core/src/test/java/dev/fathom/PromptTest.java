@@ -50,7 +50,8 @@ class PromptTest {
   private static RequestReader reader(Tokenizer tokenizer, String family) {
     ModelText text =
         new ModelText(tokenizer, PromptEncoders.named(family, tokenizer), null, 0, new int[] {1});
-    return new RequestReader(text, SamplingDefaults.of(GenerationDefaults.NONE), 4096, 129_280, Speculation.off());
+    return new RequestReader(
+        text, SamplingDefaults.of(GenerationDefaults.NONE), 4096, 129_280, Speculation.off());
   }
 
   private static String prompt(String family, Prompt prompt) {

@@ -47,8 +47,7 @@ public record RequestControls(
       List<Supplier<TokenConstraint>> constraints,
       List<LogitsProcessor> processors,
       @Nullable RepetitionGuard repetition) {
-    this(
-        timeoutNanos, constraints, processors, repetition, DraftOptions.NONE, Placement.DEFAULT);
+    this(timeoutNanos, constraints, processors, repetition, DraftOptions.NONE, Placement.DEFAULT);
   }
 
   /** Returns these controls with other guesses. */
@@ -66,15 +65,13 @@ public record RequestControls(
   public RequestControls constrainedBy(Supplier<TokenConstraint> constraint) {
     List<Supplier<TokenConstraint>> more = new ArrayList<>(constraints);
     more.add(constraint);
-    return new RequestControls(
-        timeoutNanos, more, processors, repetition, drafts, placement);
+    return new RequestControls(timeoutNanos, more, processors, repetition, drafts, placement);
   }
 
   /** Returns these controls with one more processor. */
   public RequestControls processedBy(LogitsProcessor processor) {
     List<LogitsProcessor> more = new ArrayList<>(processors);
     more.add(processor);
-    return new RequestControls(
-        timeoutNanos, constraints, more, repetition, drafts, placement);
+    return new RequestControls(timeoutNanos, constraints, more, repetition, drafts, placement);
   }
 }

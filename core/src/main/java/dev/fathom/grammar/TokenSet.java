@@ -4,8 +4,8 @@ package dev.fathom.grammar;
  * The tokens that may follow a configuration whose bottom is unknown.
  *
  * <p>Most tokens are decided here for all contexts. A token during which the bottom rule ends is
- * not: the nodes behind the places in the tree where that happens are listed, by the byte that leads
- * to them, to be continued with the callers. (The split is that of the xgrammar project.)
+ * not: the nodes behind the places in the tree where that happens are listed, by the byte that
+ * leads to them, to be continued with the callers. (The split is that of the xgrammar project.)
  * Immutable.
  *
  * @param numTokens how many are allowed whatever the context
@@ -17,7 +17,8 @@ package dev.fathom.grammar;
  *     are none
  * @param depth rules that are open above the bottom at most
  */
-record TokenSet(int numTokens, int[] ids, long[] mask, TokenTrie tree, int[] behind, int[] first, int depth) {
+record TokenSet(
+    int numTokens, int[] ids, long[] mask, TokenTrie tree, int[] behind, int[] first, int depth) {
 
   /** Returns whether all is decided, whatever the context. */
   boolean isClosed() {

@@ -170,14 +170,7 @@ public record QuantizationRecipe(
   /** Returns a copy that writes this layout. */
   public QuantizationRecipe layout(Layout wanted) {
     return new QuantizationRecipe(
-        method,
-        groupSize,
-        zeroPoints,
-        wanted,
-        keep,
-        quantizesHead,
-        calibration,
-        refinement);
+        method, groupSize, zeroPoints, wanted, keep, quantizesHead, calibration, refinement);
   }
 
   /**
@@ -199,14 +192,7 @@ public record QuantizationRecipe(
   /** Returns a copy that quantizes the output head too, unless it is the embedding. */
   public QuantizationRecipe withHead() {
     return new QuantizationRecipe(
-        method,
-        groupSize,
-        zeroPoints,
-        layout,
-        keep,
-        true,
-        calibration,
-        refinement);
+        method, groupSize, zeroPoints, layout, keep, true, calibration, refinement);
   }
 
   /** Returns a copy that calibrates on this. */
@@ -218,14 +204,7 @@ public record QuantizationRecipe(
   /** Returns a copy that does this after scaling; for AWQ only. */
   public QuantizationRecipe refinement(Refinement wanted) {
     return new QuantizationRecipe(
-        method,
-        groupSize,
-        zeroPoints,
-        layout,
-        keep,
-        quantizesHead,
-        calibration,
-        wanted);
+        method, groupSize, zeroPoints, layout, keep, quantizesHead, calibration, wanted);
   }
 
   /** Whether the range of each group is searched. */
@@ -266,7 +245,9 @@ public record QuantizationRecipe(
       out.append(" head");
     }
     if (isCalibrated()) {
-      out.append(" refinement=").append(refinement.name().toLowerCase(Locale.ROOT)).append(" samples=");
+      out.append(" refinement=")
+          .append(refinement.name().toLowerCase(Locale.ROOT))
+          .append(" samples=");
       out.append(calibration.samples()).append(" texts=").append(calibration);
     }
     return out.toString();

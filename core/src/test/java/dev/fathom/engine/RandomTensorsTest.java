@@ -26,8 +26,18 @@ class RandomTensorsTest extends StoredTensors {
   private static final int CASES = 400;
   private static final List<String> LEAVES =
       List.of(
-          "weight", "qweight", "weight_packed", "scales", "qzeros", "g_idx", "scale",
-          "weight_scale", "weight_scale_inv", "weight_zero_point", "weight_g_idx", "weight_shape",
+          "weight",
+          "qweight",
+          "weight_packed",
+          "scales",
+          "qzeros",
+          "g_idx",
+          "scale",
+          "weight_scale",
+          "weight_scale_inv",
+          "weight_zero_point",
+          "weight_g_idx",
+          "weight_shape",
           "weight_global_scale");
   private static final List<String> SECTIONS =
       List.of(
@@ -70,8 +80,7 @@ class RandomTensorsTest extends StoredTensors {
   private String readOne(String section, int out, int in) {
     Checkpoint checkpoint = checkpoint(section);
     CheckpointWeights weights = new CheckpointWeights(checkpoint);
-    TensorCatalog.Stored stored =
-        weights.find("a.weight", List.of(out, in), WeightRole.LINEAR);
+    TensorCatalog.Stored stored = weights.find("a.weight", List.of(out, in), WeightRole.LINEAR);
     if (stored == null) {
       return "absent";
     }

@@ -147,7 +147,8 @@ class SchedulerTest {
       }
       smallDone = smallDone == 0 && !run.open.contains(small) ? steps : smallDone;
     }
-    Numbers.note(reporter, 
+    Numbers.note(
+        reporter,
         "8 generate, prompts of 4000, 4000 and 40: steps="
             + steps
             + " short prompt through after "
@@ -289,7 +290,8 @@ class SchedulerTest {
         nanos[at] = round == 0 ? each : Math.min(nanos[at], each);
       }
     }
-    Numbers.note(reporter, 
+    Numbers.note(
+        reporter,
         "scheduling ns a token: with index %.1f, without %.1f".formatted(nanos[0], nanos[1]));
     assertThat(nanos[0] - nanos[1]).as("ns a token").isLessThan(500);
   }
@@ -335,7 +337,8 @@ class SchedulerTest {
         run.sample();
       }
       double each = waste / samples;
-      Numbers.note(reporter, 
+      Numbers.note(
+          reporter,
           ("block=%d waste tokens a sequence=%.2f of at most %.1f, used/held=%.1f%%,"
                   + " used/contiguous=%.1f%%, held/contiguous=%.1f%%")
               .formatted(
@@ -385,7 +388,8 @@ class SchedulerTest {
       }
       rate[batched] = tokens / time;
     }
-    Numbers.note(reporter, 
+    Numbers.note(
+        reporter,
         "tokens a unit of time: continuous %.4f, static %.4f, ratio %.2f"
             .formatted(rate[0], rate[1], rate[0] / rate[1]));
     assertThat(rate[0]).isGreaterThan(1.2 * rate[1]);

@@ -92,7 +92,8 @@ public final class SupportMatrix {
   private void row(String type, List<Golden> goldens, List<String> sampleTests) {
     List<String> proofs = new ArrayList<>();
     if (!goldens.isEmpty()) {
-      proofs.add("goldens " + String.join(", ", goldens.stream().map(g -> code(g.name())).toList()));
+      proofs.add(
+          "goldens " + String.join(", ", goldens.stream().map(g -> code(g.name())).toList()));
     }
     if (type.equals(SAMPLE_TYPE)) {
       proofs.add("the trained sample in " + String.join(", ", formats(sampleTests, "Fp8")));
@@ -142,7 +143,8 @@ public final class SupportMatrix {
   }
 
   private void packings(List<String> tests) {
-    out.append("\nPacked weights, each a `deepseek_v3` whose linears an encoder of the tests packed, run on");
+    out.append(
+        "\nPacked weights, each a `deepseek_v3` whose linears an encoder of the tests packed, run on");
     out.append("\nboth backends and compared with the float model of the decoded weights:\n\n");
     for (String test : tests) {
       out.append("- ").append(words(test)).append('\n');

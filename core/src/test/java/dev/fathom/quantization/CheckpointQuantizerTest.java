@@ -36,7 +36,9 @@ class CheckpointQuantizerTest {
 
   @TempDir Path temp;
 
-  /** A recipe, and how far decoded weights may be off: root mean square over that of the weights. */
+  /**
+   * A recipe, and how far decoded weights may be off: root mean square over that of the weights.
+   */
   record Case(String golden, QuantizationRecipe recipe, double error, String method) {}
 
   static Stream<Case> cases() {
@@ -103,9 +105,7 @@ class CheckpointQuantizerTest {
   private static QuantizationReport quantize(
       Path source, Path target, QuantizationRecipe recipe, QuantizationListener listener) {
     return new CheckpointQuantizer(Checkpoint.open(source), target, recipe, listener)
-        .run(
-            () -> TinyCheckpoint.sequences(4, 32),
-            program -> new ReferenceProvider().create(1));
+        .run(() -> TinyCheckpoint.sequences(4, 32), program -> new ReferenceProvider().create(1));
   }
 
   @Test
@@ -181,18 +181,17 @@ class CheckpointQuantizerTest {
     int resumed = 0;
     for (int stop = 1; stop <= 4; stop++) {
       long limit = stop * total / 5;
-      assertThatThrownBy(
-              () ->
-                  quantize(
-                      source,
-                      target,
-                      recipe,
-                      progress -> {
-                        if (progress.phase() == QuantizationProgress.Phase.WRITE
-                            && progress.done() >= limit) {
-                          throw new Stop();
-                        }
-                      }))
+      assertThatThrownBy(() ->
+              quantize(
+                  source,
+                  target,
+                  recipe,
+                  progress -> {
+                    if (progress.phase() == QuantizationProgress.Phase.WRITE
+                        && progress.done() >= limit) {
+                      throw new Stop();
+                    }
+                  }))
           .isInstanceOf(Stop.class);
       assertThat(target.resolve("config.json")).doesNotExist();
       for (Path file : files(target)) {
@@ -245,32 +244,23 @@ class CheckpointQuantizerTest {
     Path source = TinyCheckpoint.write("v3", temp.resolve("source"));
     Path once = temp.resolve("once");
     quantize(source, once, QuantizationRecipe.int4(32), QuantizationListener.NONE);
-    assertThatThrownBy(
-            () ->
-                quantize(
-                    once,
-                    temp.resolve("twice"),
-                    QuantizationRecipe.int8(),
-                    QuantizationListener.NONE))
+    assertThatThrownBy(() ->
+            quantize(
+                once, temp.resolve("twice"), QuantizationRecipe.int8(), QuantizationListener.NONE))
         .isInstanceOf(ModelConfigException.class)
         .hasMessageContaining("quant_method=")
         .hasMessageContaining("compressed-tensors");
     Path fp8 = TinyCheckpoint.write("v3_fp8", temp.resolve("fp8"));
-    assertThatThrownBy(
-            () ->
-                quantize(
-                    fp8,
-                    temp.resolve("again"),
-                    QuantizationRecipe.fp8(),
-                    QuantizationListener.NONE))
+    assertThatThrownBy(() ->
+            quantize(
+                fp8, temp.resolve("again"), QuantizationRecipe.fp8(), QuantizationListener.NONE))
         .isInstanceOf(ModelConfigException.class);
-    assertThatThrownBy(
-            () ->
-                quantize(
-                    source,
-                    temp.resolve("nothing"),
-                    QuantizationRecipe.int8().keeping("*"),
-                    QuantizationListener.NONE))
+    assertThatThrownBy(() ->
+            quantize(
+                source,
+                temp.resolve("nothing"),
+                QuantizationRecipe.int8().keeping("*"),
+                QuantizationListener.NONE))
         .isInstanceOf(ModelConfigException.class)
         .hasMessageContaining("at least one linear");
   }
@@ -323,7 +313,8 @@ class CheckpointQuantizerTest {
         temp.resolve("target"),
         QuantizationRecipe.awq(32).calibratedOn(SHORT),
         progress -> {
-          assertThat(progress.done()).isGreaterThanOrEqualTo(last.getOrDefault(progress.phase(), 0L));
+          assertThat(progress.done())
+              .isGreaterThanOrEqualTo(last.getOrDefault(progress.phase(), 0L));
           last.put(progress.phase(), progress.done());
           totals.put(progress.phase(), progress.total());
         });

@@ -33,7 +33,13 @@ class FoldFinderTest {
   /** What a fold divides and multiplies must cancel, whatever the factors. */
   @ParameterizedTest
   @CsvSource({
-    "v3, 56", "v2, 56", "v2_lite, 53", "v32, 56", "llama3_rope, 8", "qwen2, 8", "qwen3_yarn, 8"
+    "v3, 56",
+    "v2, 56",
+    "v2_lite, 53",
+    "v32, 56",
+    "llama3_rope, 8",
+    "qwen2, 8",
+    "qwen3_yarn, 8"
   })
   void scalingEveryFoldLeavesTheModelAsItWas(String golden, int atLeast) throws IOException {
     Path source = TinyCheckpoint.write(golden, temp.resolve("source"));
@@ -128,8 +134,11 @@ class FoldFinderTest {
     assertThat(attention.compensated())
         .extracting(WeightRef::name)
         .containsExactly("model.layers.0.self_attn.q_a_proj.weight");
-    assertThat(found.folds().stream().filter(fold -> fold.compensated().stream()
-            .anyMatch(weight -> weight.name().endsWith("mlp.gate.weight"))))
+    assertThat(
+            found.folds().stream()
+                .filter(fold ->
+                    fold.compensated().stream()
+                        .anyMatch(weight -> weight.name().endsWith("mlp.gate.weight"))))
         .isNotEmpty()
         .noneMatch(Fold::powersOfTwo);
   }
@@ -149,9 +158,16 @@ class FoldFinderTest {
 
   @ParameterizedTest
   @CsvSource({
-    "a, a, true", "*, anything, true", "*.kv_b_proj, model.layers.0.self_attn.kv_b_proj, true",
-    "*.kv_b_proj, kv_b_proj, false", "model.layers.0.*, model.layers.01.mlp, false",
-    "a*b*c, aXbYbZc, true", "a*b*c, aXbYbZ, false", "ab, a, false", "a, ab, false", "**, x, true"
+    "a, a, true",
+    "*, anything, true",
+    "*.kv_b_proj, model.layers.0.self_attn.kv_b_proj, true",
+    "*.kv_b_proj, kv_b_proj, false",
+    "model.layers.0.*, model.layers.01.mlp, false",
+    "a*b*c, aXbYbZc, true",
+    "a*b*c, aXbYbZ, false",
+    "ab, a, false",
+    "a, ab, false",
+    "**, x, true"
   })
   void patternsMatchWholeNames(String pattern, String name, boolean matches) {
     assertThat(NamePattern.matches(pattern, name)).isEqualTo(matches);

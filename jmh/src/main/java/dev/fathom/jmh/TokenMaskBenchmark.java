@@ -74,7 +74,8 @@ public class TokenMaskBenchmark {
                  "age": {"type": "integer", "minimum": 0, "maximum": 130},
                  "tags": {"type": "array", "items": {"enum": ["red", "blue"]}, "maxItems": 5},
                  "born": {"type": "string", "format": "date"},
-                 "bio": {"type": "string"}}}""",
+                 "bio": {"type": "string"}}}\
+              """,
               JsonGap.FLEXIBLE,
               false);
       default -> new GrammarSource.Regex("(https?://)?[a-z0-9.-]+(/[\\w.~-]*)*( [A-Z][a-z]+)*");

@@ -74,8 +74,7 @@ public final class Int4Quantizer {
       row.encode(data, layout.byteIndex(r, 0));
       for (int g = 0; g < layout.groups(); g++) {
         int first = g * layout.groupSize();
-        LittleEndian.set(
-            scales, layout.scaleFormat(), layout.scaleIndex(r, g), row.scale[first]);
+        LittleEndian.set(scales, layout.scaleFormat(), layout.scaleIndex(r, g), row.scale[first]);
         if (zeros != null) {
           zeros.set(ValueLayout.JAVA_BYTE, layout.scaleIndex(r, g), (byte) row.zero[first]);
         }
@@ -130,8 +129,7 @@ public final class Int4Quantizer {
       for (int c = 0; c < codes.length; c++) {
         long at = firstByte + (c >> 1);
         int nibble = codes[c] << Int4Layout.shift(c);
-        data.set(
-            ValueLayout.JAVA_BYTE, at, (byte) (data.get(ValueLayout.JAVA_BYTE, at) | nibble));
+        data.set(ValueLayout.JAVA_BYTE, at, (byte) (data.get(ValueLayout.JAVA_BYTE, at) | nibble));
       }
     }
   }

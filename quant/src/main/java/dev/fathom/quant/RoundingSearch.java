@@ -4,11 +4,11 @@ package dev.fathom.quant;
  * A search for integers that are better than the nearest ones: the errors of a row's columns are
  * made to cancel on the activations that the row meets.
  *
- * <p>With G = the samples' products summed, a row with errors e = w - decoded loses {@code e^T G e}.
- * Starting from the nearest codes, each column in turn takes the neighbouring code that lowers the
- * loss, until no column changes or {@link #PASSES} passes are over; so the loss is never above that
- * of rounding to nearest. {@link #DAMPING} of the mean of G's diagonal is added to the diagonal, so
- * that errors stay small in directions that no sample has.
+ * <p>With G = the samples' products summed, a row with errors e = w - decoded loses {@code e^T G
+ * e}. Starting from the nearest codes, each column in turn takes the neighbouring code that lowers
+ * the loss, until no column changes or {@link #PASSES} passes are over; so the loss is never above
+ * that of rounding to nearest. {@link #DAMPING} of the mean of G's diagonal is added to the
+ * diagonal, so that errors stay small in directions that no sample has.
  *
  * <p>This is coordinate descent on the layer-wise objective of Frantar et al., "GPTQ", section 3.
  * Cost: rows · cols for a pass and cols for each change. Immutable; safe for several threads.

@@ -21,7 +21,17 @@ import picocli.CommandLine.UnmatchedArgumentException;
 public final class CommandLineApp {
 
   private static final List<String> NAMES =
-      List.of("chat", "generate", "tokenize", "inspect", "eval", "logits", "synth", "bench", "quantize", "embed");
+      List.of(
+          "chat",
+          "generate",
+          "tokenize",
+          "inspect",
+          "eval",
+          "logits",
+          "synth",
+          "bench",
+          "quantize",
+          "embed");
 
   private final Terminal terminal;
   private final String[] args;

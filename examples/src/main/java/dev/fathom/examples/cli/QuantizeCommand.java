@@ -179,8 +179,7 @@ final class QuantizeCommand implements Command {
   }
 
   private QuantizationRecipe awq() {
-    QuantizationRecipe recipe =
-        QuantizationRecipe.awq(group == null ? DEFAULT_GROUP : group);
+    QuantizationRecipe recipe = QuantizationRecipe.awq(group == null ? DEFAULT_GROUP : group);
     recipe = recipe.refinement(refinement());
     CalibrationText text =
         calibration == null ? CalibrationText.OWN : CalibrationText.of(texts(calibration));
