@@ -178,7 +178,6 @@ class CheckpointQuantizerTest {
     assertThat(whole.numShards()).isGreaterThan(4);
     long total = Checkpoint.open(source).weightBytes();
     Path target = temp.resolve("target");
-    int resumed = 0;
     for (int stop = 1; stop <= 4; stop++) {
       long limit = stop * total / 5;
       assertThatThrownBy(() ->
@@ -201,8 +200,7 @@ class CheckpointQuantizerTest {
       }
     }
     QuantizationReport last = quantize(source, target, recipe, QuantizationListener.NONE);
-    resumed = last.numResumed();
-    assertThat(resumed).isPositive().isLessThan(whole.numShards());
+    assertThat(last.numResumed()).isPositive().isLessThan(whole.numShards());
     assertThat(names(target)).isEqualTo(names(clean));
     for (Path file : files(clean)) {
       assertThat(target.resolve(file.getFileName())).hasSameBinaryContentAs(file);
