@@ -507,6 +507,11 @@ public final class DeepSeekModel implements AutoCloseable {
       return options(options.requireFastBackend(require));
     }
 
+    /** See {@link LoadOptions#requireChat(boolean)}. */
+    public Builder requireChat(boolean require) {
+      return options(options.requireChat(require));
+    }
+
     /** See {@link LoadOptions#promptFormat(String)}. */
     public Builder promptFormat(@Nullable String name) {
       return options(options.promptFormat(name));

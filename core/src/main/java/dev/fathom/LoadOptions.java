@@ -55,6 +55,7 @@ public final class LoadOptions {
   private boolean mapWeights;
   private boolean verifyChecksums;
   private boolean requireFastBackend;
+  private boolean requireChat;
   private @Nullable String promptFormat;
   private @Nullable CustomArchitecture architecture;
   private int maxAdapters;
@@ -92,6 +93,7 @@ public final class LoadOptions {
     copy.mapWeights = mapWeights;
     copy.verifyChecksums = verifyChecksums;
     copy.requireFastBackend = requireFastBackend;
+    copy.requireChat = requireChat;
     copy.promptFormat = promptFormat;
     copy.architecture = architecture;
     copy.maxAdapters = maxAdapters;
@@ -283,6 +285,16 @@ public final class LoadOptions {
     return copy;
   }
 
+  /**
+   * Refuses, before any weight is read, a checkpoint that has no known prompt format; otherwise the
+   * first {@link Prompt.Chat} is refused.
+   */
+  public LoadOptions requireChat(boolean require) {
+    LoadOptions copy = copy();
+    copy.requireChat = require;
+    return copy;
+  }
+
   /** Sets the prompt format by name; null recognises it. */
   public LoadOptions promptFormat(@Nullable String name) {
     LoadOptions copy = copy();
@@ -462,6 +474,11 @@ public final class LoadOptions {
   /** Returns whether the reference backend is refused. */
   public boolean requireFastBackend() {
     return requireFastBackend;
+  }
+
+  /** Returns whether a checkpoint without a known prompt format is refused. */
+  public boolean requireChat() {
+    return requireChat;
   }
 
   /** Returns the name of the prompt format, or null. */

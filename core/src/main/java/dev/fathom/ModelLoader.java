@@ -81,6 +81,10 @@ final class ModelLoader {
     OpenedModel model = OpenedModel.open(path, options);
     GenerationDefaults defaults = model.checkpoint().generationDefaults();
     ModelText text = ModelText.of(model.checkpoint(), defaults, options);
+    if (options.requireChat()) {
+      text.requireEncoder();
+    }
+    Misfits.log(log, model, text);
     BackendSelection selection =
         BackendSelection.choose(options.backend(), options.requireFastBackend(), model.program());
     Backend backend = selection.provider().create(options.backendOptions());
@@ -117,6 +121,7 @@ final class ModelLoader {
               text,
               defaults,
               capacities.contextTokens(),
+              model.maxContextTokens(),
               capacities.vocabSize(),
               options.speculation());
       Executable executable = backend.compile(model.programs().programs(), weights, compile);

@@ -8,6 +8,8 @@ import dev.fathom.engine.Placement;
 import dev.fathom.engine.RequestControls;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.InvalidRequestException;
+import dev.fathom.error.Text;
+import dev.fathom.error.TextException;
 import dev.fathom.sampling.CounterRandom;
 import dev.fathom.text.Conversation;
 import dev.fathom.text.FillInTheMiddle;
@@ -32,6 +34,7 @@ final class RequestReader {
   private final ModelText text;
   private final SamplingDefaults defaults;
   private final int contextTokens;
+  private final int maxContextTokens;
   private final int vocabSize;
   private final RequestSteering steering;
   private final Speculation speculation;
@@ -41,11 +44,13 @@ final class RequestReader {
       ModelText text,
       SamplingDefaults defaults,
       int contextTokens,
+      int maxContextTokens,
       int vocabSize,
       Speculation speculation) {
     this.text = text;
     this.defaults = defaults;
     this.contextTokens = contextTokens;
+    this.maxContextTokens = maxContextTokens;
     this.vocabSize = vocabSize;
     this.steering = new RequestSteering(text.tokenizer(), vocabSize);
     this.speculation = speculation;
@@ -130,6 +135,12 @@ final class RequestReader {
 
   /** Returns the prompt's ids. */
   int[] encode(Prompt prompt) {
+    return prompt instanceof Prompt.Tokens tokens
+        ? checkIds("prompt", tokens.ids())
+        : known(encodeText(prompt));
+  }
+
+  private int[] encodeText(Prompt prompt) {
     return switch (prompt) {
       case Prompt.Chat chat -> {
         PromptEncoder encoder = text.requireEncoder();
@@ -140,7 +151,7 @@ final class RequestReader {
       case Prompt.FillInTheMiddle hole ->
           new FillInTheMiddle(text.tokenizer()).encode(hole.prefix(), hole.suffix());
       case Prompt.Text raw -> withBegin(text.tokenizer().encodeText(raw.text()));
-      case Prompt.Tokens tokens -> checkIds("prompt", tokens.ids());
+      case Prompt.Tokens tokens -> tokens.ids();
     };
   }
 
@@ -161,6 +172,22 @@ final class RequestReader {
     return ids;
   }
 
+  /** Refuses ids that a tokenizer of another model gives. */
+  private int[] known(int[] ids) {
+    for (int id : ids) {
+      if (id >= vocabSize) {
+        throw new TextException(
+            ErrorCode.TOKENIZER_INVALID,
+            "The tokenizer does not fit the model",
+            "it gives a token that the model does not have, ids must be < "
+                + vocabSize
+                + (": id=" + id + " token=" + Text.quote(text.tokenizer().decode(id))),
+            "use the tokenizer.json that was published with these weights");
+      }
+    }
+    return ids;
+  }
+
   /** Refuses an empty prompt and one that leaves no room for a token. */
   private void checkLength(int length) {
     if (length == 0) {
@@ -172,7 +199,13 @@ final class RequestReader {
           ErrorCode.PROMPT_TOO_LONG,
           "The prompt does not fit the context",
           "must be < " + contextTokens + ": prompt tokens=" + length,
-          "shorten the prompt, or load the model with contextTokens(" + (length + 1) + ") or more");
+          length < maxContextTokens
+              ? "shorten the prompt, or load the model with contextTokens("
+                  + (length + 1)
+                  + ") or more"
+              : "shorten the prompt; this model has contexts of at most "
+                  + maxContextTokens
+                  + " tokens");
     }
   }
 

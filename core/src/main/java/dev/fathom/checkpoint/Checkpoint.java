@@ -90,11 +90,16 @@ public final class Checkpoint {
           "the folder has no config.json",
           "download config.json of the model into it");
     }
-    ModelConfig config = ModelConfig.parse(bytes, CheckpointFolder.CONFIG);
+    ModelConfig config = parse(folder, bytes, CheckpointFolder.CONFIG);
     if (config.has("auto_map")) {
       log.info("python code ignored: file=config.json key=auto_map");
     }
     return config;
+  }
+
+  /** Messages name the whole path: a process may load several models. */
+  private static ModelConfig parse(CheckpointFolder folder, byte[] bytes, String name) {
+    return ModelConfig.parse(bytes, folder.path().resolve(name).toString());
   }
 
   private static byte @Nullable [] smallFile(
@@ -231,7 +236,7 @@ public final class Checkpoint {
     byte[] bytes = smallFile(folder, checksums, "generation_config.json");
     return bytes == null
         ? GenerationDefaults.NONE
-        : GenerationDefaults.of(ModelConfig.parse(bytes, "generation_config.json"));
+        : GenerationDefaults.of(parse(folder, bytes, "generation_config.json"));
   }
 
   /**
@@ -245,7 +250,7 @@ public final class Checkpoint {
     TokenizerConfig tokenizer =
         bytes == null
             ? TokenizerConfig.NONE
-            : TokenizerConfig.of(ModelConfig.parse(bytes, "tokenizer_config.json"));
+            : TokenizerConfig.of(parse(folder, bytes, "tokenizer_config.json"));
     byte[] template = smallFile(folder, checksums, "chat_template.jinja");
     return template == null
         ? tokenizer

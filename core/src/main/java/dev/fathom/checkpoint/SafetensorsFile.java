@@ -122,6 +122,27 @@ public final class SafetensorsFile {
     if (start.length >= 4 && Arrays.equals(start, 0, 4, GGUF, 0, 4)) {
       throw CheckpointFolder.gguf(path);
     }
+    if (isText(start)) {
+      throw new CheckpointException(
+          ErrorCode.SAFETENSORS_IS_TEXT,
+          "The safetensors file " + Text.quote(path.toString()) + " is not usable",
+          "it holds text instead of tensors: start="
+              + Text.quote(new String(start, 0, Long.BYTES, StandardCharsets.US_ASCII)),
+          "download the file again; a server that wants a login or lacks the file answers with a"
+              + " page of text, look what it says");
+    }
+  }
+
+  /** As the length of a header, eight letters would be far above what the format allows. */
+  private static boolean isText(byte[] start) {
+    for (int i = 0; i < Long.BYTES; i++) {
+      boolean blank =
+          i < start.length && (start[i] == '\n' || start[i] == '\r' || start[i] == '\t');
+      if (i >= start.length || (!blank && (start[i] < 0x20 || start[i] > 0x7E))) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** Refuses to go on if the file is not the one whose header was read. */

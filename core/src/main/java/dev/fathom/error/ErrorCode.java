@@ -63,6 +63,8 @@ public enum ErrorCode {
   SAFETENSORS_TRUNCATED(1112, "Safetensors file truncated"),
   /** A safetensors header lists more tensors than allowed. */
   SAFETENSORS_TOO_MANY_TENSORS(1113, "Too many tensors"),
+  /** A file is named as a safetensors file, but holds text, such as a server's error page. */
+  SAFETENSORS_IS_TEXT(1114, "Text instead of tensors"),
 
   /** The index of a checkpoint is not what it should be. */
   INDEX_INVALID(1200, "Index not usable"),

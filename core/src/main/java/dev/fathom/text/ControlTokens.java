@@ -44,7 +44,7 @@ final class ControlTokens {
       if (!tokenizer.isAdded(tokenizer.tokenId(token))) {
         throw new TextException(
             ErrorCode.CONTROL_TOKEN_MISSING,
-            "the tokenizer does not fit the prompt family " + family,
+            "The tokenizer does not fit the prompt family " + family,
             "it has no control token " + Text.quote(token),
             "use the checkpoint's own tokenizer.json, or name another family: "
                 + String.join(", ", PromptEncoders.FAMILIES));

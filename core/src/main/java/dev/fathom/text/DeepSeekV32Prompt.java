@@ -164,7 +164,7 @@ public final class DeepSeekV32Prompt implements PromptEncoder {
       int numCalls = caller == null ? 0 : caller.toolCalls().size();
       if (numResults > 0 && numResults < numCalls) {
         throw PromptParts.invalid(
-            "cannot render the results of tools",
+            "Cannot render the results of tools",
             "there must be one for each of "
                 + numCalls
                 + " calls in front of message "
@@ -218,7 +218,7 @@ public final class DeepSeekV32Prompt implements PromptEncoder {
         String reasoning = answer.reasoning() == null ? "" : answer.reasoning();
         if (reasoning.isEmpty() && answer.toolCalls().isEmpty()) {
           throw PromptParts.invalid(
-              "cannot render an answer behind the last user message",
+              "Cannot render an answer behind the last user message",
               "with thinking on it must have reasoning or tool calls: message=" + i,
               "add its reasoning, or turn thinking off");
         }

@@ -103,7 +103,7 @@ enum Dsml {
       why = e.rule() + " at byte " + e.offset();
     }
     throw PromptParts.invalid(
-        "cannot render a call of the tool " + Text.quote(call.name()),
+        "Cannot render a call of the tool " + Text.quote(call.name()),
         "its arguments must be a JSON object: " + why,
         "pass the arguments as the model wrote them, such as {\"a\": 1}");
   }

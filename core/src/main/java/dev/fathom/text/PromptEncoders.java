@@ -66,7 +66,7 @@ public final class PromptEncoders {
       case "sample" -> new SamplePrompt(tokenizer);
       default ->
           throw unknown(
-              "no prompt family is called " + Text.quote(family), "the name is not known");
+              "No prompt family is called " + Text.quote(family), "the name is not known");
     };
   }
 
@@ -96,7 +96,7 @@ public final class PromptEncoders {
     }
     if (template == null) {
       throw unknown(
-          "the checkpoint " + Text.quote(checkpoint.toString()) + " cannot be chatted with",
+          "The checkpoint " + Text.quote(checkpoint.toString()) + " cannot be chatted with",
           "it has no chat template, as base models do");
     }
     return forTemplate(template, tokenizer);
@@ -123,7 +123,7 @@ public final class PromptEncoders {
       case "deepseek_v4" -> named(hasDraftBlocks ? "deepseek-v4-0731" : "deepseek-v4", tokenizer);
       default ->
           throw unknown(
-              "no prompt family belongs to the model type " + Text.quote(modelType),
+              "No prompt family belongs to the model type " + Text.quote(modelType),
               "its checkpoints have chat templates, or it is not known");
     };
   }
@@ -144,7 +144,7 @@ public final class PromptEncoders {
     String family = recognise(chatTemplate);
     if (family == null) {
       throw unknown(
-          "the chat template is not known",
+          "The chat template is not known",
           "it is not one of DeepSeek's that the"
               + " library has an encoder for: length="
               + chatTemplate.length());
@@ -211,7 +211,7 @@ public final class PromptEncoders {
     } catch (IOException e) {
       throw new TextException(
           ErrorCode.TOKENIZER_NOT_FOUND,
-          "cannot read the chat template of " + Text.quote(checkpoint.toString()),
+          "Cannot read the chat template of " + Text.quote(checkpoint.toString()),
           e.getClass().getSimpleName() + " " + Text.quote(e.getMessage()),
           "check that this user may read the folder",
           e);
@@ -226,7 +226,7 @@ public final class PromptEncoders {
     } catch (JsonException e) {
       throw new TextException(
           ErrorCode.TOKENIZER_INVALID,
-          "cannot read " + Text.quote(file.toString()),
+          "Cannot read " + Text.quote(file.toString()),
           "not valid JSON at byte " + e.offset() + ": " + e.rule(),
           "download the file again",
           e);

@@ -80,7 +80,7 @@ final class PromptParts {
 
   static TextException unasked(int message) {
     return invalid(
-        "cannot render a tool's result",
+        "Cannot render a tool's result",
         "no call in front of it is without a result: message=" + message,
         "put results behind the calls they answer, one for each call");
   }
@@ -122,13 +122,13 @@ final class PromptParts {
    */
   static void requireContent(ChatMessage.DeveloperMessage message) {
     if (message.content().isEmpty()) {
-      throw invalid("cannot render a developer message", "its content is empty", "give it one");
+      throw invalid("Cannot render a developer message", "its content is empty", "give it one");
     }
   }
 
   static TextException noForm(String what, String family) {
     return invalid(
-        "cannot render " + what,
+        "Cannot render " + what,
         "the prompt family " + family + " has no form for it",
         "leave it out, or write it into the text of a message");
   }
@@ -147,7 +147,7 @@ final class PromptParts {
       return JsonWriter.python(Json.parse(schemaJson, JsonLimits.DEFAULT));
     } catch (JsonException e) {
       throw invalid(
-          "cannot render the response format",
+          "Cannot render the response format",
           "it must be JSON: " + e.rule() + " at byte " + e.offset(),
           "pass a JSON schema such as {\"type\": \"object\", \"properties\": {}}");
     }
@@ -203,7 +203,7 @@ final class PromptParts {
   private static TextException badSchema(ToolDefinition tool, String why) {
     return new TextException(
         ErrorCode.CONVERSATION_INVALID,
-        "cannot render the tool " + Text.quote(tool.name()),
+        "Cannot render the tool " + Text.quote(tool.name()),
         "its parameters must be a JSON object: " + why,
         "pass a JSON schema such as {\"type\": \"object\", \"properties\": {}}");
   }

@@ -84,14 +84,14 @@ public final class Tokenizer {
     } catch (NoSuchFileException e) {
       throw new TextException(
           ErrorCode.TOKENIZER_NOT_FOUND,
-          "cannot read " + source,
+          "Cannot read " + source,
           "there is no such file",
           "download tokenizer.json into the folder of the checkpoint",
           e);
     } catch (IOException e) {
       throw new TextException(
           ErrorCode.TOKENIZER_NOT_FOUND,
-          "cannot read " + source,
+          "Cannot read " + source,
           e.getClass().getSimpleName() + " " + Text.quote(e.getMessage()),
           "check that it is a file and that this user may read it",
           e);

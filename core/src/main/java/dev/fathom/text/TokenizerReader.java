@@ -92,7 +92,7 @@ final class TokenizerReader {
     } catch (JsonException e) {
       throw new TextException(
           ErrorCode.TOKENIZER_INVALID,
-          "cannot read " + source,
+          "Cannot read " + source,
           "not valid JSON at byte " + e.offset() + ": " + e.rule(),
           "download the file again, or check that it is not a Git LFS pointer",
           e);
@@ -429,7 +429,7 @@ final class TokenizerReader {
   private TextException invalid(String rule) {
     return new TextException(
         ErrorCode.TOKENIZER_INVALID,
-        "cannot read " + source,
+        "Cannot read " + source,
         rule,
         "use the tokenizer.json that was published with the checkpoint");
   }
@@ -441,7 +441,7 @@ final class TokenizerReader {
     JsonValue value = parts.get(part);
     throw new TextException(
         ErrorCode.TOKENIZER_UNSUPPORTED,
-        "cannot use " + source,
+        "Cannot use " + source,
         part + " is of a kind that is not supported: " + Text.quote(String.valueOf(value)),
         "use a tokenizer of a supported kind: " + SUPPORTED);
   }

@@ -85,7 +85,7 @@ final class V4Turns {
         case TaskMessage asked -> {
           if (last == null) {
             throw PromptParts.invalid(
-                "cannot render a task", "no message is in front of it", "put one there");
+                "Cannot render a task", "no message is in front of it", "put one there");
           }
           last.task = asked.task();
         }

@@ -296,8 +296,10 @@ class CheckpointFolderTest {
         catchThrowableOfType(ModelConfigException.class, () -> Checkpoint.open(temp));
     assertThat(e)
         .hasMessage(
-            "FATHOM-2010 The file \"config.json\" is not a configuration: a name must be a string in"
-                + " double quotes: offset=1. Fix: put the file of the published model there");
+            "FATHOM-2010 The file \""
+                + temp.resolve("config.json")
+                + "\" is not a configuration: a name must be a string in double quotes: offset=1."
+                + " Fix: put the file of the published model there");
   }
 
   @Test

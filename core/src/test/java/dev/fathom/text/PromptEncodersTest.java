@@ -80,7 +80,7 @@ class PromptEncodersTest {
   @Test
   void anUnknownNameIsRefusedWithTheListOfFamilies() {
     assertThatThrownBy(() -> PromptEncoders.named("chatml\n", Tokenizers.v3()))
-        .hasMessageStartingWith("FATHOM-3003 no prompt family is called \"chatml\\n\"")
+        .hasMessageStartingWith("FATHOM-3003 No prompt family is called \"chatml\\n\"")
         .hasMessageContaining("deepseek-v3, deepseek-v3-original");
   }
 

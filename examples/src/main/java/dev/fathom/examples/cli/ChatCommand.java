@@ -54,7 +54,7 @@ final class ChatCommand implements Command {
           "give the prompt as an argument, or pipe lines into standard input");
     }
     try (LineSource lines = LineSource.of(terminal);
-        DeepSeekModel loaded = model.load(terminal)) {
+        DeepSeekModel loaded = model.loadForChat(terminal)) {
       ChatSession session = new ChatSession(loaded, chat, model.adapterName());
       return new Repl(terminal, lines, session, output.json).run();
     }
@@ -65,7 +65,7 @@ final class ChatCommand implements Command {
       throw Failure.usage(
           "There is nothing to answer", "the prompt is empty", "give a question in quotes");
     }
-    try (DeepSeekModel loaded = model.load(terminal)) {
+    try (DeepSeekModel loaded = model.loadForChat(terminal)) {
       ChatSession session = new ChatSession(loaded, chat, model.adapterName());
       if (output.json) {
         Generation answer = session.ask(question, null);

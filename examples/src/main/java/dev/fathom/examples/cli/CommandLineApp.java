@@ -79,6 +79,27 @@ public final class CommandLineApp {
   }
 
   private ExitCode run() {
+    ExitCode exitCode = runAndReport();
+    return exitCode == ExitCode.OK && terminal.out().checkError() ? lostOutput() : exitCode;
+  }
+
+  /** A full disk must not look like success; a reader that went away asked for the silence. */
+  private ExitCode lostOutput() {
+    String why = terminal.whyOutFailed();
+    if (!why.contains("Broken pipe")) {
+      ErrorReport report =
+          new ErrorReport(
+              ExitCode.FAILURE,
+              "",
+              "The output could not be written",
+              why,
+              "check where standard output goes and that the disk has room");
+      report.print(terminal, false);
+    }
+    return ExitCode.FAILURE;
+  }
+
+  private ExitCode runAndReport() {
     try {
       return parseAndRun();
     } catch (ParameterException e) {

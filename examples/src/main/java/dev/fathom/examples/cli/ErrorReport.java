@@ -33,13 +33,7 @@ record ErrorReport(ExitCode exitCode, String code, String what, String why, Stri
   static ErrorReport of(Throwable error) {
     return switch (error) {
       case Failure f -> new ErrorReport(f.exitCode(), "", f.what(), f.why(), f.fix());
-      case FathomException f ->
-          new ErrorReport(
-              exitCode(f),
-              f.code().id(),
-              OptionNames.translate(f.what()),
-              OptionNames.translate(f.why()),
-              OptionNames.translate(f.fix()));
+      case FathomException f -> ofLibrary(f);
       case OutOfMemoryError e ->
           new ErrorReport(
               ExitCode.FAILURE,
@@ -55,6 +49,17 @@ record ErrorReport(ExitCode exitCode, String code, String what, String why, Stri
               String.valueOf(error),
               "run the command again with --verbose and report what it prints");
     };
+  }
+
+  /** What is said about files stays as it is: their keys have names of options, too. */
+  private static ErrorReport ofLibrary(FathomException f) {
+    boolean aboutFile = f instanceof CheckpointException || f instanceof ModelConfigException;
+    return new ErrorReport(
+        exitCode(f),
+        f.code().id(),
+        aboutFile ? f.what() : OptionNames.translate(f.what()),
+        aboutFile ? f.why() : OptionNames.translate(f.why()),
+        aboutFile ? f.fix() : OptionNames.translate(f.fix()));
   }
 
   private static ExitCode exitCode(FathomException error) {

@@ -261,7 +261,15 @@ final class ModelOptions {
 
   /** Loads the model and shows how it goes. */
   DeepSeekModel load(Terminal terminal) {
-    LoadOptions options = loadOptions();
+    return load(terminal, loadOptions());
+  }
+
+  /** Loads the model for a conversation, or says that it has none before reading any weight. */
+  DeepSeekModel loadForChat(Terminal terminal) {
+    return load(terminal, loadOptions().requireChat(true));
+  }
+
+  private DeepSeekModel load(Terminal terminal, LoadOptions options) {
     LoadReport report = new LoadReport(terminal);
     DeepSeekModel loaded;
     try {

@@ -1,13 +1,11 @@
 package dev.fathom.examples.console;
 
-import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -60,10 +58,14 @@ public record Terminal(
     return new Terminal(in, out, err, false, false, false, false);
   }
 
+  /** Returns why standard output takes nothing more, as far as that is known. */
+  public String whyOutFailed() {
+    return out instanceof TextStream text ? text.failure() : "its stream is broken";
+  }
+
   /** Returns a stream that writes UTF-8 and is flushed by whoever completes a piece of output. */
   static PrintStream utf8(OutputStream stream) {
-    return new PrintStream(
-        new BufferedOutputStream(stream, BUFFER_BYTES), false, StandardCharsets.UTF_8);
+    return TextStream.over(stream, BUFFER_BYTES);
   }
 
   /** Returns whether escape sequences are welcome: NO_COLOR is empty and TERM is not "dumb". */

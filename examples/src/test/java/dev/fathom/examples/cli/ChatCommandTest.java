@@ -190,6 +190,6 @@ class ChatCommandTest {
     Cli run = Cli.run("chat", "--response-format", "{}", SUM);
 
     assertThat(run.exitCode()).isEqualTo(2);
-    assertThat(run.err()).contains("cannot render a response format", "FATHOM-3005");
+    assertThat(run.err()).contains("Cannot render a response format", "FATHOM-3005");
   }
 }

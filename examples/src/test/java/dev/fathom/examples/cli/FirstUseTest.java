@@ -131,6 +131,22 @@ class FirstUseTest {
   }
 
   @Test
+  void aConversationWithAModelThatHasNone() throws IOException {
+    Path file = copyOfSample().resolve("tokenizer_config.json");
+    Files.writeString(file, Files.readString(file).replace("\"chat_template\"", "\"other\""));
+
+    assertRefused(folder, "FATHOM-3003", "no chat template", "--prompt-format");
+  }
+
+  @Test
+  void aKeyOfAFileKeepsItsNameThoughAnOptionHasIt() throws IOException {
+    Path file = copyOfSample().resolve("generation_config.json");
+    Files.writeString(file, Files.readString(file).replace("0.6", "\"hot\""));
+
+    assertRefused(folder, "FATHOM-2012", file.toString(), ": temperature=\"hot\"");
+  }
+
+  @Test
   void aJvmWithoutAnyFlagWorksAndIsToldOnceHowToBeFaster()
       throws IOException, InterruptedException {
     Path err = folder.resolve("err");
