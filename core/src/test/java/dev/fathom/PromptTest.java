@@ -50,11 +50,8 @@ class PromptTest {
   private static RequestReader reader(Tokenizer tokenizer, String family) {
     ModelText text =
         new ModelText(tokenizer, PromptEncoders.named(family, tokenizer), null, 0, new int[] {1});
-<<<<<<< HEAD
     return new RequestReader(
-        text, SamplingDefaults.of(GenerationDefaults.NONE), 4096, 129_280, Speculation.off());
-=======
-    return new RequestReader(text, SamplingDefaults.of(GenerationDefaults.NONE), 4096, 8192, 129_280, Speculation.off());
+        text, SamplingDefaults.of(GenerationDefaults.NONE), 4096, 8192, 129_280, Speculation.off());
   }
 
   @Test
@@ -62,7 +59,8 @@ class PromptTest {
     ModelText text =
         new ModelText(v3, PromptEncoders.named("deepseek-v3", v3), null, 0, new int[] {1});
     RequestReader small =
-        new RequestReader(text, SamplingDefaults.of(GenerationDefaults.NONE), 64, 64, 4096, Speculation.off());
+        new RequestReader(
+            text, SamplingDefaults.of(GenerationDefaults.NONE), 64, 64, 4096, Speculation.off());
     int id = v3.encodeText("hello")[0];
     assertThat(id).isGreaterThanOrEqualTo(4096);
     for (Prompt prompt :
@@ -79,8 +77,7 @@ class PromptTest {
 
   @Test
   void aPromptAboveTheModelsLongestContextIsNotSentToALongerOne() {
-    GenerationRequest fitsLonger =
-        GenerationRequest.of(Prompt.tokens(new int[8191])).build();
+    GenerationRequest fitsLonger = GenerationRequest.of(Prompt.tokens(new int[8191])).build();
     GenerationRequest never = GenerationRequest.of(Prompt.tokens(new int[8192])).build();
     RequestReader reader = reader(v3, "deepseek-v3");
     assertThatThrownBy(() -> reader.read(fitsLonger))
@@ -88,7 +85,6 @@ class PromptTest {
     assertThatThrownBy(() -> reader.read(never))
         .hasMessageContaining("at most 8192 tokens")
         .hasMessageNotContaining("contextTokens");
->>>>>>> 0ad32ec (Tell misfits of a checkpoint, text in place of tensors and lost output; refuse chats early; name whole paths)
   }
 
   private static String prompt(String family, Prompt prompt) {
