@@ -110,7 +110,7 @@ class CheckpointQuantizerTest {
 
   @Test
   void awqIsCloserToTheModelThanRoundingOnWhatItWasCalibratedOn() throws IOException {
-    Path source = TinyCheckpoint.write("v3", temp.resolve("source"));
+    Path source = TinyCheckpoint.write("llama3_rope", temp.resolve("source"));
     int[] tokens = TinyCheckpoint.sequences(4, 32).get(1);
     float[] want = TinyCheckpoint.finalHidden(source, tokens);
     QuantizationRecipe awq = QuantizationRecipe.awq(32).calibratedOn(SHORT);
