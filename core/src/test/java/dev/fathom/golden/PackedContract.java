@@ -230,11 +230,19 @@ public abstract class PackedContract extends ContractPromises {
           WeightMatrix matrix = loaded.weights().read(weight);
           assertThat(matrix.data().byteSize()).as(weight.name()).isEqualTo(packed);
           backend.place(weight, matrix);
-          assertThat(backend.keepsSource(weight)).as(weight.name()).isTrue();
-          assertThat(backend.placedBytes(weight)).as(weight.name()).isLessThan(packed / 8);
+          // A backend reads the packed bytes, or repacks them into less than a copy in 16 bits.
+          long panels = 2L * padded(weight.rows()) * padded(weight.cols());
+          assertThat(backend.placedBytes(weight))
+              .as(weight.name())
+              .isLessThan(backend.keepsSource(weight) ? packed / 8 : panels);
         }
       }
     }
+  }
+
+  /** Panels are padded: at most to 64 rows and columns. */
+  private static long padded(int size) {
+    return Math.ceilDiv(size, 64) * 64L;
   }
 
   private static void checkWeights(Map<String, float[]> decoded, Loaded loaded) {

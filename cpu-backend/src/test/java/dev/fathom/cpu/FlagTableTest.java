@@ -164,9 +164,12 @@ class FlagTableTest {
                 modules,
                 "--add-modules",
                 "dev.fathom.cpu",
+                "--patch-module",
+                "dev.fathom.cpu=" + Path.of("target", "test-classes"),
                 "-cp",
                 others,
-                Child.class.getName()));
+                "-m",
+                "dev.fathom.cpu/" + Child.class.getName()));
 
     assertThat(out).contains("backend=cpu").doesNotContain("slow backend");
   }

@@ -78,11 +78,11 @@ public final class QuantizationTable {
     try (DeepSeekModel model = DeepSeekModel.load(folder)) {
       Scorer scorer = new Scorer(model);
       for (String task : tasks.names()) {
-        boolean text = tasks.texts().containsKey(task);
+        List<String> texts = tasks.texts().get(task);
         Score score =
-            text
-                ? scorer.perplexity(task, tasks.texts().get(task))
-                : scorer.exactMatch(task, tasks.exercises().get(task));
+            texts == null
+                ? scorer.exactMatch(task, tasks.exercises().getOrDefault(task, List.of()))
+                : scorer.perplexity(task, texts);
         line.append(" | ").append(Numbers.fixed(score.value(), 3));
         if (CHAT_KINDS.contains(task)) {
           nats += Math.log(score.value()) * score.count();
