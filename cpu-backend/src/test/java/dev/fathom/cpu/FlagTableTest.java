@@ -166,6 +166,8 @@ class FlagTableTest {
                 "dev.fathom.cpu",
                 "--patch-module",
                 "dev.fathom.cpu=" + Path.of("target", "test-classes"),
+                "--add-exports",
+                "dev.fathom.core/dev.fathom.engine=dev.fathom.cpu",
                 "-cp",
                 others,
                 "-m",
