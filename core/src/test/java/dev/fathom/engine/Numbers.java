@@ -15,6 +15,7 @@ final class Numbers {
   static void note(TestReporter reporter, String line) {
     reporter.publishEntry(line);
     try {
+      Files.createDirectories(Path.of("target"));
       Files.writeString(
           Path.of("target", "engine-numbers.txt"),
           line + "\n",

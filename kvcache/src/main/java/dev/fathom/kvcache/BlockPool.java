@@ -219,13 +219,13 @@ public final class BlockPool {
       require(prev[next[block]] == block, "free list must run the same both ways", block);
       length++;
     }
-    require(length == numFree, "numFree must be the length of the free list, " + length, numFree);
+    requireEqual(length, "numFree must be the length of the free list, ", numFree);
     int unused = 0;
     for (int block = 0; block < refs.length; block++) {
       require(refs[block] >= 0, "refCount must be >= 0", block);
       unused += refs[block] == 0 ? 1 : 0;
     }
-    require(unused == numFree, "numFree must be the blocks with refCount 0, " + unused, numFree);
+    requireEqual(unused, "numFree must be the blocks with refCount 0, ", numFree);
   }
 
   /**
@@ -256,13 +256,21 @@ public final class BlockPool {
       index++;
     }
     for (int block = 0; block < refs.length; block++) {
-      require(
-          holders[block] == refs[block],
-          "refCount must be the number of tables, "
-              + holders[block]
-              + ", for refCount "
-              + refs[block],
-          block);
+      if (holders[block] != refs[block]) {
+        throw new IllegalStateException(
+            "refCount must be the number of tables, "
+                + holders[block]
+                + ", for refCount "
+                + refs[block]
+                + ": "
+                + block);
+      }
+    }
+  }
+
+  private static void requireEqual(int expected, String rule, int value) {
+    if (expected != value) {
+      throw new IllegalStateException(rule + expected + ": " + value);
     }
   }
 

@@ -363,8 +363,8 @@ public final class PrefixIndex {
       require(counted[node] == 0 || uses[node] + resident[node] > 0, "a node must be of use", node);
       sum += counted[node] == 0 ? 0 : uses[node] - found[node];
     }
-    require(live == numNodes(), "nodes must be in the table, " + numNodes(), live);
-    require(sum == pins, "pins must be those of sequences, " + pins, sum);
+    require(live == numNodes(), "nodes in the table must be those in use", live);
+    require(sum == pins, "pins must be those of sequences", sum);
   }
 
   private static void require(boolean holds, String rule, int value) {
