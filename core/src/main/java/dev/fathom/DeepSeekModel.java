@@ -381,13 +381,15 @@ public final class DeepSeekModel implements AutoCloseable {
    */
   public void close(Duration drain) {
     engine.close(drain);
-    synchronized (closing) {
-      deliveries.close();
-      backend.close();
-      if (weights.scope().isAlive()) {
-        weights.close();
+    deliveries.close();
+    engine.whenStopped(() -> {
+      synchronized (closing) {
+        backend.close();
+        if (weights.scope().isAlive()) {
+          weights.close();
+        }
       }
-    }
+    });
   }
 
   /** Collects options for loading. Not thread-safe. */

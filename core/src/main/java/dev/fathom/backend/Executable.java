@@ -64,6 +64,14 @@ public interface Executable extends AutoCloseable {
   /** Copies a block's bytes in, as {@link #exportBlock} wrote them. */
   void importBlock(int group, int block, MemorySegment source);
 
+  /**
+   * Asks the running step to fail soon; later ones fail too. For closing: nobody wants the results
+   * any more. Does nothing where a step cannot be stopped. Any thread, also after closing.
+   */
+  default void abort() {
+    // Steps run to their end.
+  }
+
   @Override
   void close();
 }

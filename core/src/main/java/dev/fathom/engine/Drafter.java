@@ -4,9 +4,6 @@ import dev.fathom.backend.Executable;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
-import dev.fathom.backend.StepHandle;
-import dev.fathom.error.BackendException;
-import dev.fathom.error.ErrorCode;
 import dev.fathom.sampling.HostSampler;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -28,7 +25,7 @@ final class Drafter {
   private static final Logger log = LoggerFactory.getLogger(Drafter.class);
   private static final int PROGRAM = 1;
 
-  private final Executable executable;
+  private final StepRunner steps;
   private final HostSampler sampler = new HostSampler();
   private final boolean hasProgram;
   private final StepBatch batch;
@@ -38,8 +35,8 @@ final class Drafter {
   private int numDrafting;
   private int numTokens;
 
-  Drafter(EngineOptions options, Executable executable) {
-    this.executable = executable;
+  Drafter(EngineOptions options, Executable executable, StepRunner steps) {
+    this.steps = steps;
     this.hasProgram = executable.numPrograms() > PROGRAM;
     this.batch = executable.newBatch();
     this.rows = new SamplingRows(options.maxRows());
@@ -88,8 +85,8 @@ final class Drafter {
         sampled = submit();
       }
     } catch (RuntimeException | Error e) {
-      if (e instanceof BackendException b && b.code() == ErrorCode.BACKEND_BROKEN) {
-        throw b;
+      if (StepFailure.isBroken(e)) {
+        throw e;
       }
       log.warn("draft step failed: tokens={} reason={}", numTokens, e.toString());
       dropGuesses(plan);
@@ -110,9 +107,7 @@ final class Drafter {
   }
 
   private SampledRows submit() {
-    StepHandle handle = executable.submit(batch, rows, sampler);
-    handle.await();
-    return handle.sampled();
+    return steps.run(batch, rows, sampler).sampled();
   }
 
   private void clear() {

@@ -9,6 +9,7 @@ import dev.fathom.text.Tokenizer;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -24,10 +25,15 @@ import org.jspecify.annotations.Nullable;
  * <p>The parts: {@link Inbox} takes requests on, {@link StepLoop} is the thread, {@link
  * RequestTable} keeps requests until they end, {@link Delivery} hands out tokens.
  *
- * <p>Owns the executable: {@link #close} stops the thread, then closes it.
+ * <p>Owns the executable: {@link #close} stops the thread, then closes it. Closing never waits for
+ * long: a step that does not end leaves its memory to the thread, which frees it after the step.
  */
 public final class Engine implements AutoCloseable {
 
+  /** How long closing waits for the step that runs, and then between two looks. */
+  private static final long CLOSE_PATIENCE_MILLIS = 2_000;
+
+  private static final long LOOK_AGAIN_MILLIS = 50;
   private static final AtomicInteger NUMBER = new AtomicInteger();
 
   private final EngineOptions options;
@@ -39,7 +45,7 @@ public final class Engine implements AutoCloseable {
   private final EngineTelemetry telemetry = new EngineTelemetry();
   private final StepLoop loop;
   private final Thread thread;
-  private final Object closing = new Object();
+  private final AtomicBoolean freed = new AtomicBoolean();
 
   /** Starts the thread with {@link EngineLimits#DEFAULT}. */
   public Engine(EngineOptions options, Executable executable, Tokenizer tokenizer) {
@@ -266,7 +272,10 @@ public final class Engine implements AutoCloseable {
     if (shut instanceof BackendException broken) {
       return broken.getMessage() == null ? broken.toString() : broken.getMessage();
     }
-    return loop.stopped().getCount() == 0 ? "closed" : "closing: takes no new request";
+    if (loop.stopped().getCount() > 0) {
+      return "closing: takes no new request";
+    }
+    return loop.hasLeft() ? "closed" : "closed, but its last step has not ended";
   }
 
   /** Fails what runs, stops the thread and closes the executable. Idempotent; any thread. */
@@ -279,6 +288,9 @@ public final class Engine implements AutoCloseable {
    * Takes no new request, lets those that it took end for a while, then fails what still runs,
    * stops the thread and closes the executable. Idempotent; a second call with less patience ends
    * the first. An interrupt ends the waiting for requests, not the closing.
+   *
+   * <p>The running step is asked to end. Where it has not after two seconds, all requests get their
+   * end nevertheless and this returns; the executable is closed when the step ends.
    *
    * @param drain how long requests may go on
    * @throws IllegalStateException on the engine's own thread, which cannot wait for itself
@@ -295,19 +307,41 @@ public final class Engine implements AutoCloseable {
       interrupted = awaitDrain(drain);
     }
     loop.stop(false);
-    while (loop.stopped().getCount() > 0) {
-      try {
-        loop.stopped().await();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
+    interrupted |= awaitStop();
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
-    synchronized (closing) {
-      executable.close();
+    whenStopped(() -> {
+      if (freed.compareAndSet(false, true)) {
+        executable.close();
+      }
+    });
+  }
+
+  /**
+   * Does something after the engine's thread ran its last step: now where it has, else on that
+   * thread. For freeing what steps use, after {@link #close}.
+   */
+  public void whenStopped(Runnable action) {
+    loop.whenLeft(action);
+  }
+
+  /** Waits until all requests have ended; returns whether the waiting was interrupted. */
+  private boolean awaitStop() {
+    boolean interrupted = false;
+    long end = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(CLOSE_PATIENCE_MILLIS);
+    long left = CLOSE_PATIENCE_MILLIS;
+    boolean stopped = false;
+    while (!stopped) {
+      try {
+        stopped = loop.stopped().await(left, TimeUnit.MILLISECONDS) || loop.takeOver();
+        left = LOOK_AGAIN_MILLIS;
+      } catch (InterruptedException e) {
+        interrupted = true;
+        left = Math.max(1, TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime()));
+      }
     }
+    return interrupted;
   }
 
   /** Returns whether the waiting was interrupted. */

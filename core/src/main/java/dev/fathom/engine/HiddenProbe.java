@@ -1,6 +1,5 @@
 package dev.fathom.engine;
 
-import dev.fathom.backend.Executable;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
@@ -129,12 +128,11 @@ final class HiddenProbe implements Probe {
   }
 
   @Override
-  public boolean run(Executable executable, StepBatch batch, SamplingRows rows) {
+  public boolean run(StepRunner steps, StepBatch batch, SamplingRows rows) {
     batch.clear();
     rows.clear();
     active.forEach(text -> add(batch, text));
-    StepHandle handle = executable.submit(batch, rows, Probe::ignore);
-    handle.await();
+    StepHandle handle = steps.run(batch, rows, Probe::ignore);
     take(handle.output(output));
     return next < texts.size() || !active.stream().allMatch(t -> t.numDone == t.ids.length);
   }

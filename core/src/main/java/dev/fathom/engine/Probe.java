@@ -1,6 +1,5 @@
 package dev.fathom.engine;
 
-import dev.fathom.backend.Executable;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
@@ -22,7 +21,7 @@ sealed interface Probe permits ProbeStep, HiddenProbe {
    *
    * @return whether it wants another without being asked again
    */
-  boolean run(Executable executable, StepBatch batch, SamplingRows rows);
+  boolean run(StepRunner steps, StepBatch batch, SamplingRows rows);
 
   /**
    * Goes on after the last step that it wanted.

@@ -1,6 +1,5 @@
 package dev.fathom.engine;
 
-import dev.fathom.backend.Executable;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
@@ -91,7 +90,7 @@ final class ProbeStep implements Probe {
 
   /** Computes the next chunk; the waiting thread asks for another. */
   @Override
-  public boolean run(Executable executable, StepBatch batch, SamplingRows rows) {
+  public boolean run(StepRunner steps, StepBatch batch, SamplingRows rows) {
     SequenceBlocks held = Objects.requireNonNull(blocks);
     batch.clear();
     rows.clear();
@@ -104,8 +103,7 @@ final class ProbeStep implements Probe {
       batch.addToken(ids[numDone + i], numDone + i);
       rows.addGreedy();
     }
-    StepHandle handle = executable.submit(batch, rows, Probe::ignore);
-    handle.await();
+    StepHandle handle = steps.run(batch, rows, Probe::ignore);
     StepOutput output = handle.output(Program.LOGITS);
     System.arraycopy(output.data(), 0, logits, 0, n * vocabSize);
     numRows = n;

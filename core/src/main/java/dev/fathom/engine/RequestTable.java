@@ -193,13 +193,22 @@ final class RequestTable {
     if (request.hasEnded()) {
       return;
     }
-    request.sequences.forEach(scheduler::remove);
-    end(request, EndReason.ERROR, asFailure(cause));
+    try {
+      request.sequences.forEach(scheduler::remove);
+    } finally {
+      end(request, EndReason.ERROR, asFailure(cause));
+    }
   }
 
-  /** Fails all requests. */
+  /** Fails all requests, whatever goes wrong with one of them. */
   void failAll(RuntimeException failure) {
-    List.copyOf(active).forEach(request -> fail(request, failure));
+    for (RunningRequest request : List.copyOf(active)) {
+      try {
+        fail(request, failure);
+      } catch (RuntimeException | Error e) {
+        log.warn("freeing a request failed: reason={}", e.toString());
+      }
+    }
   }
 
   static RuntimeException asFailure(Throwable cause) {

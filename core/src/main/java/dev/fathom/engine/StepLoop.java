@@ -4,9 +4,7 @@ import dev.fathom.backend.Executable;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
-import dev.fathom.backend.StepHandle;
 import dev.fathom.error.BackendException;
-import dev.fathom.error.ErrorCode;
 import dev.fathom.sampling.HostSampler;
 import java.security.SecureRandom;
 import java.util.ArrayList;
@@ -28,7 +26,7 @@ final class StepLoop implements Runnable {
 
   private static final Logger log = LoggerFactory.getLogger(StepLoop.class);
 
-  private final Executable executable;
+  private final StepRunner steps;
   private final Scheduler scheduler;
   private final RequestTable requests;
   private final Delivery delivery;
@@ -45,6 +43,9 @@ final class StepLoop implements Runnable {
   private boolean blocked;
   private boolean probesTurn;
   private boolean probeWaits;
+  private @Nullable Probe probing;
+  private final List<Runnable> atTheEnd = new ArrayList<>();
+  private boolean hasLeft;
   private volatile boolean aborts;
   private volatile boolean drains;
   private volatile boolean isWaiting = true;
@@ -73,7 +74,7 @@ final class StepLoop implements Runnable {
       EngineAdapters adapters,
       EngineTelemetry telemetry,
       Scheduler scheduler) {
-    this.executable = executable;
+    this.steps = new StepRunner(executable);
     this.inbox = inbox;
     int numGroups = executable.numKvGroups();
     if (options.pools().size() != numGroups) {
@@ -88,7 +89,7 @@ final class StepLoop implements Runnable {
     this.batch = executable.newBatch();
     this.rows = new SamplingRows(options.maxRows());
     this.verifier = new DraftVerifier(sampler, options.maxRows());
-    this.drafter = new Drafter(options, executable);
+    this.drafter = new Drafter(options, executable, steps);
   }
 
   /** Returns the commands that admit and drop; they run on the engine's thread. */
@@ -119,10 +120,63 @@ final class StepLoop implements Runnable {
       aborts = true;
     }
     inbox.nudge();
+    if (aborts) {
+      steps.abort();
+    }
   }
 
+  /** Returns what is counted down after the last request ended. */
   CountDownLatch stopped() {
     return stopped;
+  }
+
+  /**
+   * Ends all requests on the calling thread, while the engine's is inside a step; call {@link
+   * #stop} before.
+   *
+   * @return false where no step runs: the engine's thread is about to do it itself
+   */
+  boolean takeOver() {
+    if (!steps.takeOver()) {
+      return false;
+    }
+    log.warn("engine closed while a step runs: its memory is freed when the step ends");
+    endAllAndTell();
+    return true;
+  }
+
+  /** Does something on the engine's thread before it ends, or now where it has ended. */
+  void whenLeft(Runnable action) {
+    synchronized (atTheEnd) {
+      if (!hasLeft) {
+        atTheEnd.add(action);
+        return;
+      }
+    }
+    action.run();
+  }
+
+  /** Returns whether the thread has ended, but for what {@link #whenLeft} asked of it. */
+  boolean hasLeft() {
+    synchronized (atTheEnd) {
+      return hasLeft;
+    }
+  }
+
+  private void leave() {
+    List<Runnable> actions;
+    synchronized (atTheEnd) {
+      hasLeft = true;
+      actions = List.copyOf(atTheEnd);
+      atTheEnd.clear();
+    }
+    for (Runnable action : actions) {
+      try {
+        action.run();
+      } catch (RuntimeException | Error e) {
+        log.error("freeing failed: reason={}", e.toString(), e);
+      }
+    }
   }
 
   /** Returns whether the thread waits for commands: it makes progress by doing nothing. */
@@ -146,28 +200,31 @@ final class StepLoop implements Runnable {
         turn(System::nanoTime);
       }
     } catch (RuntimeException | Error e) {
-      inbox.shut(brokenBy(e));
-      endAll();
-      log.error("engine stopped: reason={}", e.toString(), e);
+      if (!steps.isTakenOver()) {
+        inbox.shut(StepFailure.broken(e));
+        log.error("engine stopped: reason={}", e.toString(), e);
+      }
     }
-    endAll();
-    stopped.countDown();
+    try {
+      if (!steps.isTakenOver()) {
+        endAllAndTell();
+      }
+    } finally {
+      leave();
+    }
+  }
+
+  private void endAllAndTell() {
+    try {
+      endAll();
+    } finally {
+      stopped.countDown();
+    }
   }
 
   /** The inbox was shut before, so what is in neither place was heard of. */
   private boolean hasDrained() {
     return drains && inbox.isEmpty() && requests.isEmpty() && probes.isEmpty();
-  }
-
-  private static BackendException brokenBy(Throwable e) {
-    return e instanceof BackendException broken && broken.code() == ErrorCode.BACKEND_BROKEN
-        ? broken
-        : new BackendException(
-            ErrorCode.BACKEND_BROKEN,
-            "The engine stopped",
-            e.toString(),
-            "close the model and load it again",
-            e);
   }
 
   /** Does one round; the clock is handed in so that a simulation can have its own. */
@@ -184,7 +241,9 @@ final class StepLoop implements Runnable {
       probesTurn = !probesTurn;
       blocked = !ran;
     }
-    requests.noteUsedBlocks();
+    if (!steps.isTakenOver()) {
+      requests.noteUsedBlocks();
+    }
   }
 
   /** Waits for a command, or until something must be looked after. */
@@ -235,9 +294,7 @@ final class StepLoop implements Runnable {
     boolean verifies = plan.totalDrafts() > 0;
     verifier.begin(plan);
     try {
-      StepHandle handle = executable.submit(batch, rows, verifies ? verifier : sampler);
-      handle.await();
-      return handle.sampled();
+      return steps.run(batch, rows, verifies ? verifier : sampler).sampled();
     } finally {
       verifier.finish(plan);
     }
@@ -252,10 +309,14 @@ final class StepLoop implements Runnable {
   }
 
   private void failStep(Throwable e) {
+    if (steps.isTakenOver() || aborts) {
+      // Whoever closes ends all requests alike.
+      return;
+    }
     telemetry.stepFailed();
     log.warn("step failed: sequences={} reason={}", plan.size(), e.toString());
-    if (e instanceof BackendException b && b.code() == ErrorCode.BACKEND_BROKEN) {
-      throw b;
+    if (StepFailure.isBroken(e)) {
+      throw StepFailure.broken(e);
     }
     for (int i = 0; i < plan.size(); i++) {
       requests.fail(plan.sequence(i).request, e);
@@ -269,9 +330,10 @@ final class StepLoop implements Runnable {
       return false;
     }
     Probe probe = probes.removeFirst();
+    probing = probe;
     long begin = System.nanoTime();
     try {
-      if (probe.run(executable, batch, rows)) {
+      if (probe.run(steps, batch, rows)) {
         probes.add(probe);
       } else {
         probe.end(scheduler, requests::noteUsedBlocks);
@@ -279,7 +341,11 @@ final class StepLoop implements Runnable {
       noteProgress(begin);
     } catch (RuntimeException | Error e) {
       probe.fail(RequestTable.asFailure(e));
+      if (StepFailure.isBroken(e)) {
+        throw e;
+      }
     }
+    probing = null;
     return true;
   }
 
@@ -295,9 +361,16 @@ final class StepLoop implements Runnable {
     RuntimeException reason = inbox.shutReason();
     RuntimeException failure = reason instanceof BackendException ? reason : closed;
     for (Runnable command = inbox.poll(); command != null; command = inbox.poll()) {
-      command.run();
+      try {
+        command.run();
+      } catch (RuntimeException | Error e) {
+        log.warn("command failed while closing: reason={}", e.toString());
+      }
     }
     requests.failAll(failure);
+    if (probing != null) {
+      probing.fail(failure);
+    }
     probes.forEach(probe -> probe.fail(failure));
     probes.clear();
     requests.noteUsedBlocks();

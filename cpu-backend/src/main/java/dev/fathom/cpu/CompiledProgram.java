@@ -7,6 +7,7 @@ import dev.fathom.program.Program;
 import dev.fathom.program.Value;
 import java.lang.foreign.Arena;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,11 +50,22 @@ record CompiledProgram(
         program.outputs().get(Program.STATE));
   }
 
-  /** Computes a step of at least one token; states come from the program that ran before. */
-  void run(StepBatch batch, SampledRows previous, CompiledProgram before) {
+  /**
+   * Computes a step of at least one token; states come from the program that ran before.
+   *
+   * @param isAborted asked before each operation
+   * @throws IllegalStateException where it was aborted
+   */
+  void run(
+      StepBatch batch, SampledRows previous, CompiledProgram before, BooleanSupplier isAborted) {
     Value from = before.state;
     float[] states = hidden == null || from == null ? NO_STATES : before.step.data(from);
     step.begin(batch, previous, states, hidden);
-    operations.forEach(Operation::run);
+    for (int i = 0; i < operations.size(); i++) {
+      if (isAborted.getAsBoolean()) {
+        throw new IllegalStateException("step: expected to run to its end, was aborted");
+      }
+      operations.get(i).run();
+    }
   }
 }

@@ -16,6 +16,7 @@ import dev.fathom.error.ErrorCode;
 import dev.fathom.program.Program;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,7 +38,10 @@ final class CpuExecutable implements Executable {
   private CompiledProgram last;
   private int previousTokens;
   private int previousRows;
+  private final ThreadTeam team;
   private @Nullable BackendException broken;
+  private volatile boolean aborted;
+  private final BooleanSupplier isAborted = () -> aborted;
   private boolean closed;
 
   CpuExecutable(
@@ -52,6 +56,7 @@ final class CpuExecutable implements Executable {
     for (int i = 0; i < steps.length; i++) {
       steps[i] = new Step(set.programs().get(i), this.options, team, worthADispatch, newBatch());
     }
+    this.team = team;
     this.adapters = new Adapters(set, steps[0]);
     this.programs = new CompiledProgram[steps.length];
     for (int i = 0; i < steps.length; i++) {
@@ -88,6 +93,9 @@ final class CpuExecutable implements Executable {
     current = previous;
     previous = earlier;
     CompiledProgram program = programs[batch.program()];
+    // Until it has ended there is no step whose rows and states the next one could name.
+    previousTokens = 0;
+    previousRows = 0;
     compute(program, batch);
     for (int row = 0; row < batch.numRows(); row++) {
       sample(program, row, rows, sampler);
@@ -108,13 +116,21 @@ final class CpuExecutable implements Executable {
     }
   }
 
+  /**
+   * Computes a step. What it throws belongs to the step, which leaves nothing behind that a later
+   * one reads: scratch is written before it is read, and nobody finds the blocks of a step that
+   * failed. Only without its threads or its memory can no later step succeed.
+   */
   private void compute(CompiledProgram program, StepBatch batch) {
     try {
       kv.copyBlocks(batch);
       if (batch.numTokens() > 0) {
-        program.run(batch, previous, last);
+        program.run(batch, previous, last, isAborted);
       }
     } catch (RuntimeException | Error e) {
+      if (team.isOpen() && arena.scope().isAlive()) {
+        throw e;
+      }
       broken =
           new BackendException(
               ErrorCode.BACKEND_BROKEN,
@@ -124,6 +140,11 @@ final class CpuExecutable implements Executable {
               e);
       throw broken;
     }
+  }
+
+  @Override
+  public void abort() {
+    aborted = true;
   }
 
   private void sample(CompiledProgram program, int row, SamplingRows rows, RowSampler sampler) {

@@ -48,6 +48,11 @@ final class ThreadTeam implements AutoCloseable {
     }
   }
 
+  /** Returns whether it was not closed. */
+  boolean isOpen() {
+    return !closed;
+  }
+
   /** Returns the number of threads, the caller included. */
   int size() {
     return workers.length + 1;

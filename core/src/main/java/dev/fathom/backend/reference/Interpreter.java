@@ -43,6 +43,7 @@ final class Interpreter {
   private final Map<String, float[]> vectors = new HashMap<>();
   private final int[] tokens;
   private StepBatch batch;
+  private volatile boolean aborted;
 
   Interpreter(
       Program program,
@@ -91,8 +92,16 @@ final class Interpreter {
       gather(hidden, source);
     }
     for (Op op : program.ops()) {
+      if (aborted) {
+        throw new IllegalStateException("step: expected to run to its end, was aborted");
+      }
       run(op);
     }
+  }
+
+  /** Makes the running step, and every later one, fail before its next operation. Any thread. */
+  void abort() {
+    aborted = true;
   }
 
   /** Fills the input of hidden states from what another program, or this one, put out. */

@@ -77,8 +77,11 @@ final class ReferenceExecutable implements Executable {
     SampledRows earlier = current;
     current = previous;
     previous = earlier;
-    kv.copyBlocks(batch);
     Interpreter interpreter = interpreters[batch.program()];
+    // Until it has ended there is no step whose rows and states the next one could name.
+    previousTokens = 0;
+    previousRows = 0;
+    kv.copyBlocks(batch);
     interpreter.run(batch, previous, last);
     for (int row = 0; row < batch.numRows(); row++) {
       interpreter.sample(row, rows, sampler, current);
@@ -94,6 +97,13 @@ final class ReferenceExecutable implements Executable {
     if (slot < first || slot >= NUM_ADAPTER_SLOTS) {
       throw new IllegalArgumentException(
           "must be " + first + " <= slot < " + NUM_ADAPTER_SLOTS + ": adapter slot=" + slot);
+    }
+  }
+
+  @Override
+  public void abort() {
+    for (Interpreter interpreter : interpreters) {
+      interpreter.abort();
     }
   }
 

@@ -19,4 +19,4 @@ package dev.fathom.backend.contract;
  * weightFormats}, {@code kvFormats}, {@code blockTokens} or {@code supports} only where the backend
  * documents less than the default.
  */
-public abstract class BackendContract extends DraftContract {}
+public abstract class BackendContract extends FailureContract {}
