@@ -21,7 +21,7 @@ final class StepFailure {
       return backend.code() == ErrorCode.BACKEND_BROKEN;
     }
     boolean isOfTheStep = e instanceof OutOfMemoryError || e instanceof StackOverflowError;
-    return e instanceof VirtualMachineError && !isOfTheStep || e instanceof LinkageError;
+    return (e instanceof VirtualMachineError && !isOfTheStep) || e instanceof LinkageError;
   }
 
   /** Returns what ends the engine: the failure itself where it says that the backend is broken. */
