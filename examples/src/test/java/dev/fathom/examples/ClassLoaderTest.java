@@ -8,7 +8,6 @@ import dev.fathom.Prompt;
 import dev.fathom.ResponseFormat;
 import dev.fathom.Speculation;
 import dev.fathom.TokenStream;
-import dev.fathom.text.ChatMessage;
 import java.io.File;
 import java.lang.ref.WeakReference;
 import java.net.URL;
@@ -19,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -34,22 +34,26 @@ class ClassLoaderTest {
     private Use() {}
 
     /** Loads, generates in every way, closes. */
-    public static void run(String backend) {
-      Path sample = Path.of("models", "sample");
+    public static void run(String backend, String path) {
       try (DeepSeekModel model =
-          DeepSeekModel.builder(sample)
+          DeepSeekModel.builder(Path.of(path))
               .backend(backend)
               .contextTokens(128)
               .threads(2)
-              .speculation(Speculation.mtp(1))
+              .speculation(Speculation.ngram(2))
               .load()) {
         GenerationRequest request =
-            GenerationRequest.of(Prompt.chat(ChatMessage.user("What is the capital of Norway?")))
+            GenerationRequest.of(Prompt.tokens(new int[] {3, 4, 5}))
+                .ignoreEos(true)
                 .maxTokens(16)
                 .build();
-        System.out.println("answer=" + model.generate(request).text());
+        System.out.println("tokens=" + model.generate(request).usage().completionTokens());
         model.submit(request).join();
-        model.generate(request.toBuilder().responseFormat(ResponseFormat.choice("yes")).build());
+        model.generate(
+            request.toBuilder()
+                .ignoreEos(false)
+                .responseFormat(ResponseFormat.choice("yes"))
+                .build());
         TokenStream left = model.stream(request);
         System.out.println("streams=" + left.iterator().hasNext());
         System.out.println("steps=" + model.metrics().steps());
@@ -62,8 +66,8 @@ class ClassLoaderTest {
 
     private Child() {}
 
-    private static WeakReference<ClassLoader> useAndForget(String backend, boolean loses)
-        throws Exception {
+    private static WeakReference<ClassLoader> useAndForget(
+        String backend, String model, boolean loses) throws Exception {
       List<URL> urls = new ArrayList<>();
       for (String entry : System.getProperty("child.path").split(File.pathSeparator)) {
         urls.add(Path.of(entry).toUri().toURL());
@@ -72,7 +76,7 @@ class ClassLoaderTest {
       try (URLClassLoader loader = new URLClassLoader(urls.toArray(URL[]::new), platform)) {
         Class<?> use = Class.forName("dev.fathom.examples.ClassLoaderTest$Use", true, loader);
         Thread.currentThread().setContextClassLoader(loader);
-        use.getMethod("run", String.class).invoke(null, backend);
+        use.getMethod("run", String.class, String.class).invoke(null, backend, model);
         Thread.currentThread().setContextClassLoader(platform);
         if (!loses) {
           KEPT.add(use);
@@ -85,8 +89,8 @@ class ClassLoaderTest {
 
     /** Uses a backend and says whether its class loader was collected. */
     public static void main(String[] args) throws Exception {
-      WeakReference<ClassLoader> loader = useAndForget(args[0], args.length == 1);
-      for (int i = 0; i < 100 && loader.get() != null && args.length == 1; i++) {
+      WeakReference<ClassLoader> loader = useAndForget(args[0], args[1], args.length == 2);
+      for (int i = 0; i < 100 && loader.get() != null && args.length == 2; i++) {
         System.gc();
         Thread.sleep(50);
       }
@@ -106,6 +110,7 @@ class ClassLoaderTest {
         new ArrayList<>(
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
                 "-XX:SoftRefLRUPolicyMSPerMB=0",
                 "-XX:StartFlightRecording:settings=default",
                 "-Xlog:jfr+startup=off",
@@ -125,15 +130,20 @@ class ClassLoaderTest {
     return output;
   }
 
+  @TempDir Path folder;
+
+  private String model() {
+    return TinyCheckpoint.write(folder, 256).toString();
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"cpu", "reference"})
   void theClassLoaderOfALibraryThatWasUsedIsCollected(String backend) throws Exception {
-    assertThat(child(backend))
-        .contains("answer=The capital of Norway is Oslo.", "streams=true", "collected=true");
+    assertThat(child(backend, model())).contains("tokens=16", "streams=true", "collected=true");
   }
 
   @Test
   void aClassLoaderWhoseClassIsKeptIsNotCollected() throws Exception {
-    assertThat(child("cpu", "keep")).contains("streams=true", "collected=false");
+    assertThat(child("cpu", model(), "keep")).contains("streams=true", "collected=false");
   }
 }
