@@ -11,11 +11,13 @@ import dev.fathom.error.InvalidRequestException;
 import dev.fathom.error.Text;
 import dev.fathom.error.TextException;
 import dev.fathom.sampling.CounterRandom;
+import dev.fathom.text.ChatMessage;
 import dev.fathom.text.Conversation;
 import dev.fathom.text.FillInTheMiddle;
 import dev.fathom.text.OutputParser;
 import dev.fathom.text.PromptEncoder;
 import dev.fathom.text.PromptOptions;
+import dev.fathom.text.ToolDefinition;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -78,7 +80,9 @@ final class RequestReader {
         endIds(request),
         stopIds(request),
         request.stop(),
-        grammar == null || parser == null ? parser : () -> parser.get().withLiteralContent(),
+        request.responseFormat() == null || parser == null
+            ? parser
+            : () -> parser.get().withLiteralContent(),
         startsReasoning,
         request.adapter(),
         grammar == null ? controls : controls.constrainedBy(() -> new GrammarConstraint(grammar)));
@@ -106,12 +110,33 @@ final class RequestReader {
   private @Nullable AnswerGrammar grammar(
       GenerationRequest request, @Nullable Supplier<OutputParser> parser) {
     ResponseFormat format = request.responseFormat();
-    if (format == null) {
+    List<ToolDefinition> tools = tools(request.prompt());
+    boolean strict = tools.stream().anyMatch(ToolDefinition::strict);
+    if (format == null && !strict) {
       return null;
     }
+    OutputParser first = parser == null ? null : parser.get();
     int[] ends =
         IntStream.concat(Arrays.stream(endIds(request)), Arrays.stream(stopIds(request))).toArray();
-    return formats.compile(format, parser == null ? null : parser.get(), ends);
+    if (format != null) {
+      return formats.compile(format, first, ends);
+    }
+    Checks.inRange("minTokens with strict tools", request.minTokens(), 0, 0);
+    return formats.compileCalls(tools, first, ends);
+  }
+
+  /** Returns the tools that a conversation offers, wherever it does. */
+  private static List<ToolDefinition> tools(Prompt prompt) {
+    if (!(prompt instanceof Prompt.Chat chat)) {
+      return List.of();
+    }
+    List<ToolDefinition> tools = new ArrayList<>(chat.tools());
+    for (ChatMessage message : chat.messages()) {
+      if (message instanceof ChatMessage.DeveloperMessage developer) {
+        tools.addAll(developer.tools());
+      }
+    }
+    return tools.stream().distinct().toList();
   }
 
   private @Nullable Supplier<OutputParser> parser(Prompt prompt) {

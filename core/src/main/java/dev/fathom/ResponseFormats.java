@@ -6,8 +6,13 @@ import dev.fathom.grammar.Grammars;
 import dev.fathom.grammar.JsonGap;
 import dev.fathom.grammar.TextTrigger;
 import dev.fathom.grammar.TokenBytes;
+import dev.fathom.text.CallNotation;
 import dev.fathom.text.OutputParser;
 import dev.fathom.text.Tokenizer;
+import dev.fathom.text.ToolDefinition;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -60,12 +65,7 @@ final class ResponseFormats {
    *     has no way to end an answer
    */
   AnswerGrammar compile(ResponseFormat format, @Nullable OutputParser parser, int[] endIds) {
-    if (endIds.length == 0 || endIds.length > MAX_ENDS) {
-      throw Checks.invalid(
-          "A response format cannot be used",
-          "must be in [1, " + MAX_ENDS + "]: end and stop tokens=" + endIds.length,
-          "leave ignoreEos off, or give stopTokenIds");
-    }
+    requireEnds("A response format cannot be used", endIds);
     Vocabulary known = vocabulary();
     GrammarSource source = source(format);
     if (parser == null || !parser.isInReasoning()) {
@@ -81,6 +81,54 @@ final class ResponseFormats {
         known.reasoning(),
         endIds,
         tokenizer);
+  }
+
+  /**
+   * Compiles what holds the calls of an answer to tools.
+   *
+   * @param tools of which some are strict; the others may be called with any arguments
+   * @param parser a parser of the answer, null for plain text
+   * @param endIds tokens that end the answer
+   * @throws dev.fathom.error.InvalidRequestException if a strict tool cannot be enforced, or the
+   *     model has no calls or no way to end an answer
+   */
+  AnswerGrammar compileCalls(
+      List<ToolDefinition> tools, @Nullable OutputParser parser, int[] endIds) {
+    requireEnds("Strict tools cannot be used", endIds);
+    CallNotation notation = parser == null ? null : parser.callNotation();
+    if (notation == null) {
+      throw Checks.invalid(
+          "Strict tools cannot be used",
+          "the prompt format of this model has no calls",
+          "offer no strict tools, or ask for a responseFormat");
+    }
+    Map<String, Integer> controls = new HashMap<>();
+    for (String text : CallNotation.CONTROLS) {
+      int id = tokenizer.tokenId(text);
+      if (tokenizer.isAdded(id) && id < vocabSize) {
+        controls.put(text, id);
+      }
+    }
+    List<GrammarSource.Tool> called =
+        tools.stream()
+            .map(t -> new GrammarSource.Tool(t.name(), t.strict() ? t.parametersJson() : null))
+            .toList();
+    Vocabulary known = vocabulary();
+    return new AnswerGrammar(
+        known.grammars().compile(new GrammarSource.Calls(notation, controls, called)),
+        new TextTrigger(notation.opening(), known.bytes()),
+        null,
+        endIds,
+        tokenizer);
+  }
+
+  private static void requireEnds(String what, int[] endIds) {
+    if (endIds.length == 0 || endIds.length > MAX_ENDS) {
+      throw Checks.invalid(
+          what,
+          "must be in [1, " + MAX_ENDS + "]: end and stop tokens=" + endIds.length,
+          "leave ignoreEos off, or give stopTokenIds");
+    }
   }
 
   private static GrammarSource source(ResponseFormat format) {

@@ -80,6 +80,7 @@ public final class Grammars {
           Patterns.whole(RegexParser.parse(regex.pattern()), rules.budget());
       case GrammarSource.OneOf choice -> choice(choice.texts());
       case GrammarSource.Gbnf gbnf -> GbnfParser.parse(gbnf.source(), rules);
+      case GrammarSource.Calls calls -> CallRules.of(calls, rules);
       case GrammarSource.AfterNewlines after ->
           Expr.seq(new Expr.Repeat(Expr.text("\n"), 0, after.most()), root(after.source(), rules));
     };

@@ -5,6 +5,7 @@ import dev.fathom.error.InvalidRequestException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -40,13 +41,14 @@ final class NetworkBuilder {
 
   private final Rules source;
   private final Budget budget;
-  private final Utf8Edges utf8 = new Utf8Edges(this);
+  private final Utf8Edges utf8;
   private final boolean[] nullable;
   private int rule;
 
   private NetworkBuilder(Rules source) {
     this.source = source;
     this.budget = source.budget();
+    this.utf8 = new Utf8Edges(this, source.escaped());
     this.nullable = nullableRules();
   }
 
@@ -182,13 +184,22 @@ final class NetworkBuilder {
   }
 
   /** The bytes of a text, with JSON's escapes where they are wanted. */
-  static byte[] encoded(String text, boolean json) {
+  byte[] encoded(String text, boolean json) {
     if (!json) {
       return text.getBytes(StandardCharsets.UTF_8);
     }
     StringBuilder quoted = new StringBuilder();
     dev.fathom.json.JsonWriter.quote(quoted, text);
-    return quoted.substring(1, quoted.length() - 1).getBytes(StandardCharsets.UTF_8);
+    StringBuilder inside = new StringBuilder();
+    for (int i = 1; i < quoted.length() - 1; i++) {
+      char c = quoted.charAt(i);
+      if (source.escaped().contains(c)) {
+        inside.append("\\u").append(HexFormat.of().toHexDigits(c));
+      } else {
+        inside.append(c);
+      }
+    }
+    return inside.toString().getBytes(StandardCharsets.UTF_8);
   }
 
   private void automaton(CharAutomaton automaton, boolean json, int from, int end) {

@@ -9,6 +9,7 @@ final class Rules {
   private final List<String> names = new ArrayList<>();
   private final List<Expr> bodies = new ArrayList<>();
   private final Budget budget;
+  private CodePoints escaped = CodePoints.NONE;
 
   Rules(Budget budget) {
     this.budget = budget;
@@ -16,6 +17,16 @@ final class Rules {
 
   Budget budget() {
     return budget;
+  }
+
+  /** Returns what JSON strings write as an escape only, beside what they must. */
+  CodePoints escaped() {
+    return escaped;
+  }
+
+  /** Lets JSON strings write characters as escapes only. */
+  void escape(CodePoints characters) {
+    escaped = characters;
   }
 
   /** Adds a rule that matches nothing until it is defined. */

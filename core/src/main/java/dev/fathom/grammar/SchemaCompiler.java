@@ -45,7 +45,7 @@ final class SchemaCompiler {
   private final Map<String, Expr.Ref> known = new HashMap<>();
   private final Deque<Runnable> open = new ArrayDeque<>();
 
-  private SchemaCompiler(SchemaDocument document, Rules rules, JsonGap gap, Mode mode) {
+  SchemaCompiler(SchemaDocument document, Rules rules, JsonGap gap, Mode mode) {
     this.document = document;
     this.rules = rules;
     this.json = new JsonRules(rules, gap);
@@ -64,10 +64,15 @@ final class SchemaCompiler {
 
   private Expr.Ref run(List<Node> nodes) {
     Expr.Ref root = all(nodes);
+    finish();
+    return root;
+  }
+
+  /** Writes the rules that were asked for and are not yet written. */
+  void finish() {
     while (!open.isEmpty()) {
       open.removeFirst().run();
     }
-    return root;
   }
 
   Budget budget() {
@@ -113,7 +118,8 @@ final class SchemaCompiler {
     return branches.size() == 1 ? branches.getFirst() : new Expr.Alt(branches);
   }
 
-  private Expr body(SchemaCase one) {
+  /** Returns the values of a case. */
+  Expr body(SchemaCase one) {
     if (one.values != null) {
       return values(one, one.values);
     }
@@ -126,7 +132,7 @@ final class SchemaCompiler {
             case NUMBER -> number(one.numbers);
             case STRING -> string(one);
             case ARRAY -> array(one);
-            case OBJECT -> new SchemaObjects(this, one).expression();
+            case OBJECT -> new SchemaObjects(this, one, new JsonForm(this)).expression();
           });
     }
     return new Expr.Alt(branches);
@@ -205,7 +211,8 @@ final class SchemaCompiler {
     return new Expr.Automaton(numbers.automaton(budget()));
   }
 
-  private Expr string(SchemaCase one) {
+  /** Returns the strings of a case. */
+  Expr string(SchemaCase one) {
     boolean bounded = one.minLength > 0 || one.maxLength != Expr.UNBOUNDED;
     int numSets = one.patterns.size() + (mode == Mode.SUPERSET ? 0 : one.formats.size());
     if (one.maxLength != Expr.UNBOUNDED && one.minLength > one.maxLength) {

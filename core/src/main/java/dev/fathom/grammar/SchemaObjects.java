@@ -26,14 +26,16 @@ final class SchemaObjects {
   private final SchemaCompiler compiler;
   private final SchemaCase one;
   private final JsonRules json;
+  private final ObjectForm form;
 
   /** A declared property: its text with name and colon, and whether it must come. */
   private record Property(Expr pair, boolean required) {}
 
-  SchemaObjects(SchemaCompiler compiler, SchemaCase one) {
+  SchemaObjects(SchemaCompiler compiler, SchemaCase one, ObjectForm form) {
     this.compiler = compiler;
     this.one = one;
     this.json = compiler.json;
+    this.form = form;
   }
 
   Expr expression() {
@@ -43,7 +45,7 @@ final class SchemaObjects {
             && one.minProperties == 0
             && one.maxProperties == Expr.UNBOUNDED
             && !one.closed;
-    return free ? json.object() : written();
+    return free && form.allowsOthers() ? json.object() : written();
   }
 
   private Expr written() {
@@ -63,13 +65,11 @@ final class SchemaObjects {
         return Expr.NEVER;
       }
       if (!forbidden) {
-        Expr value = schemas.isEmpty() ? json.value() : compiler.all(schemas);
-        properties.add(
-            new Property(Expr.seq(JsonRules.quotedText(name), json.colon(), value), required));
+        properties.add(new Property(form.pair(name, schemas), required));
         numRequired += required ? 1 : 0;
       }
     }
-    Expr others = others(names);
+    Expr others = form.allowsOthers() ? others(names) : Expr.NEVER;
     boolean bounds = compiler.mode != Mode.SUPERSET;
     boolean counted =
         (bounds && one.minProperties > numRequired)
@@ -238,24 +238,24 @@ final class SchemaObjects {
    * rule {@code first i} stands where there was none.
    */
   private Expr chained(List<Property> properties, Expr others) {
-    Expr end = Expr.seq(json.gap(), Expr.text("}"));
+    Expr end = form.end();
     boolean open = !others.equals(Expr.NEVER);
-    Expr rest = open ? Expr.any(Expr.seq(json.comma(), others)) : Expr.EMPTY;
+    Expr rest = open ? Expr.any(Expr.seq(form.comma(), others)) : Expr.EMPTY;
     Expr more = compiler.rules.add("more", Expr.seq(rest, end));
-    Expr first = Expr.text("}");
+    Expr first = form.emptyEnd();
     if (open) {
-      first = Expr.alt(first, Expr.seq(json.gap(), others, more));
+      first = Expr.alt(first, Expr.seq(form.inside(), others, more));
     }
     for (int i = properties.size() - 1; i >= 0; i--) {
       Property property = properties.get(i);
-      Expr begin = Expr.seq(json.gap(), property.pair(), more);
-      Expr next = Expr.seq(json.comma(), property.pair(), more);
+      Expr begin = Expr.seq(form.inside(), property.pair(), more);
+      Expr next = Expr.seq(form.comma(), property.pair(), more);
       boolean required = property.required();
       first = required ? begin : compiler.rules.add("first", Expr.alt(begin, first));
       more = required ? next : Expr.alt(next, more);
       more = compiler.rules.add("more", more);
     }
-    return Expr.seq(Expr.text("{"), first);
+    return Expr.seq(form.begin(), first);
   }
 
   /** As {@link #chained}, with the number of properties so far: others count for the maximum. */
@@ -271,7 +271,7 @@ final class SchemaObjects {
     }
     // Declared properties alone reach the minimum: names of others may repeat.
     Expr[] more = new Expr[cap + 1];
-    Expr end = Expr.seq(json.gap(), Expr.text("}"));
+    Expr end = form.end();
     for (int count = cap; count >= 0; count--) {
       boolean enough = count >= one.minProperties;
       List<Expr> forms = new ArrayList<>();
@@ -279,16 +279,16 @@ final class SchemaObjects {
         forms.add(end);
         if (!others.equals(Expr.NEVER) && (max < 0 || count < max)) {
           Expr then = max < 0 ? null : more[count + 1];
-          Expr pair = Expr.seq(json.comma(), others);
+          Expr pair = Expr.seq(form.comma(), others);
           forms.add(then == null ? Expr.seq(pair, Expr.any(pair), end) : Expr.seq(pair, then));
         }
       }
       more[count] = compiler.rules.add("more", new Expr.Alt(forms));
     }
-    Expr first = one.minProperties == 0 ? Expr.text("}") : Expr.NEVER;
+    Expr first = one.minProperties == 0 ? form.emptyEnd() : Expr.NEVER;
     if (!others.equals(Expr.NEVER) && max != 0 && one.minProperties == 0) {
-      Expr tail = max < 0 ? Expr.seq(Expr.any(Expr.seq(json.comma(), others)), end) : more[1];
-      first = Expr.alt(first, Expr.seq(json.gap(), others, tail));
+      Expr tail = max < 0 ? Expr.seq(Expr.any(Expr.seq(form.comma(), others)), end) : more[1];
+      first = Expr.alt(first, Expr.seq(form.inside(), others, tail));
     }
     for (int i = n - 1; i >= 0; i--) {
       Property property = properties.get(i);
@@ -296,15 +296,16 @@ final class SchemaObjects {
       for (int count = 0; count <= cap; count++) {
         int after = max < 0 ? Math.min(count + 1, cap) : count + 1;
         Expr taken =
-            after > cap ? Expr.NEVER : Expr.seq(json.comma(), property.pair(), more[after]);
+            after > cap ? Expr.NEVER : Expr.seq(form.comma(), property.pair(), more[after]);
         Expr form = property.required() ? taken : Expr.alt(taken, more[count]);
         next[count] = compiler.rules.add("more", form);
       }
       int first1 = max < 0 ? Math.min(1, cap) : 1;
-      Expr begin = first1 > cap ? Expr.NEVER : Expr.seq(json.gap(), property.pair(), more[first1]);
+      Expr begin =
+          first1 > cap ? Expr.NEVER : Expr.seq(form.inside(), property.pair(), more[first1]);
       first = property.required() ? begin : compiler.rules.add("first", Expr.alt(begin, first));
       more = next;
     }
-    return Expr.seq(Expr.text("{"), first);
+    return Expr.seq(form.begin(), first);
   }
 }

@@ -21,7 +21,7 @@ final class TextTrie {
     out.move(from, root);
     for (String text : texts) {
       int at = root;
-      for (byte b : NetworkBuilder.encoded(text, json)) {
+      for (byte b : out.encoded(text, json)) {
         at = child(at, b & 0xFF);
       }
       out.move(at, end);

@@ -12,30 +12,38 @@ final class Utf8Edges {
   private static final int[] MAX_OF_LEN = {0x7F, 0x7FF, 0xFFFF, 0x10FFFF};
   private static final CodePoints MUST_ESCAPE =
       CodePoints.ofRange(0, 0x1F).or(CodePoints.of('"', '\\'));
-  private static final CodePoints PLAIN = MUST_ESCAPE.complement();
   private static final String SHORT = "\"\\\b\f\n\r\t";
   private static final String SHORT_LETTERS = "\"\\bfnrt";
   private static final String HEX = "0123456789abcdef";
 
   private final NetworkBuilder out;
+  private final CodePoints escaped;
+  private final CodePoints plain;
 
   /** States that read one range of bytes and then go to a target: ends of sequences are shared. */
   private final Map<Tail, Integer> tails = new HashMap<>();
 
   private record Tail(int rule, long ranges, int len, int target) {}
 
-  Utf8Edges(NetworkBuilder out) {
+  /**
+   * Writes into a network.
+   *
+   * @param extra what JSON strings write as an escape only, beside what they must; below U+10000
+   */
+  Utf8Edges(NetworkBuilder out, CodePoints extra) {
     this.out = out;
+    this.escaped = MUST_ESCAPE.or(extra);
+    this.plain = escaped.complement();
   }
 
   /** Adds paths from a state to another for each member of a set. */
   void chars(int from, CodePoints set, boolean json, int target) {
-    CodePoints raw = json ? set.and(PLAIN) : set;
+    CodePoints raw = json ? set.and(plain) : set;
     for (int i = 0; i < raw.numRanges(); i++) {
       range(from, raw.first(i), raw.last(i), target);
     }
     if (json) {
-      escapes(from, set.and(MUST_ESCAPE), target);
+      escapes(from, set.and(escaped), target);
     }
   }
 
@@ -51,10 +59,13 @@ final class Utf8Edges {
         if (at >= 0) {
           out.bytes(slash, SHORT_LETTERS.charAt(at), SHORT_LETTERS.charAt(at), target);
         } else {
-          int digits = literal(slash, "u00");
-          int last = out.newState();
-          out.bytes(digits, '0' + (c >> 4), '0' + (c >> 4), last);
-          hexDigit(last, HEX.charAt(c & 15), target);
+          int digits = literal(slash, "u");
+          for (int shift = 12; shift > 0; shift -= 4) {
+            int next = out.newState();
+            hexDigit(digits, HEX.charAt(c >> shift & 15), next);
+            digits = next;
+          }
+          hexDigit(digits, HEX.charAt(c & 15), target);
         }
       }
     }
@@ -79,7 +90,7 @@ final class Utf8Edges {
 
   /** Any character of a JSON string, escaped or not; surrogates only in pairs. */
   void jsonChar(int from, int target) {
-    chars(from, PLAIN, false, target);
+    chars(from, plain, false, target);
     int slash = out.newState();
     out.bytes(from, '\\', '\\', slash);
     for (char c : "\"\\/bfnrt".toCharArray()) {

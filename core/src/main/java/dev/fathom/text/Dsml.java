@@ -48,6 +48,11 @@ enum Dsml {
     return "</" + DSML + block + ">";
   }
 
+  /** Returns how calls are written. */
+  CallNotation notation() {
+    return CallNotation.elements(block);
+  }
+
   /** Writes a fixed text, in which {@code {D}} and the think tags are control tokens. */
   static void writeFixed(String text, PromptWriter out) {
     StringBuilder rest = new StringBuilder(text);

@@ -21,8 +21,8 @@ import java.util.Map;
 final class DsmlCallBlock extends CallBlock {
   private static final String INVOKE = "<" + DSML + "invoke";
   private static final String INVOKE_END = "</" + DSML + "invoke>";
-  private static final String PARAMETER = "<" + DSML + "parameter name=\"";
-  private static final String PARAMETER_END = "</" + DSML + "parameter>";
+  private static final String PARAMETER = CallNotation.ELEMENT_BEGIN;
+  private static final String PARAMETER_END = CallNotation.ELEMENT_END;
   private static final String ANY = "<" + DSML;
   private static final String ANY_END = "</" + DSML;
 
@@ -116,12 +116,12 @@ final class DsmlCallBlock extends CallBlock {
 
   private Result flag(StringBuilder text, int limit) {
     isString = true;
-    Result yes = literal(text, limit, "\" string=\"true\">", Element.VALUE);
+    Result yes = literal(text, limit, CallNotation.ELEMENT_TEXT, Element.VALUE);
     if (yes == Result.MORE) {
       return yes;
     }
     isString = false;
-    Result no = literal(text, limit, "\" string=\"false\">", Element.VALUE);
+    Result no = literal(text, limit, CallNotation.ELEMENT_JSON, Element.VALUE);
     return yes == Result.WAIT ? yes : no;
   }
 

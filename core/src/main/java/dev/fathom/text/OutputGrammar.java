@@ -3,6 +3,7 @@ package dev.fathom.text;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a family's answers are made of.
@@ -12,12 +13,14 @@ import java.util.function.Supplier;
  *     </think>}, and two behind it, belong to the tags
  * @param openings marks that open calls, none for families without calls
  * @param calls makes readers of what follows such a mark
+ * @param notation how calls are written, null for families without
  */
 record OutputGrammar(
     boolean thinkTags,
     boolean newlinesAroundTags,
     List<String> openings,
-    Supplier<CallBlock> calls) {
+    Supplier<CallBlock> calls,
+    @Nullable CallNotation notation) {
 
   private static final List<String> FRAME = List.of(ControlTokens.CALLS_BEGIN);
 
@@ -33,15 +36,20 @@ record OutputGrammar(
   private static OutputGrammar framed(
       boolean thinkTags, boolean newlinesAroundTags, ToolCallSyntax syntax) {
     return new OutputGrammar(
-        thinkTags, newlinesAroundTags, FRAME, () -> new FramedCallBlock(syntax));
+        thinkTags,
+        newlinesAroundTags,
+        FRAME,
+        () -> new FramedCallBlock(syntax),
+        syntax == ToolCallSyntax.BARE ? CallNotation.BARE : CallNotation.FENCED);
   }
 
   private static OutputGrammar dsml(Dsml dialect) {
-    return new OutputGrammar(true, false, dialect.openings(), () -> new DsmlCallBlock(dialect));
+    return new OutputGrammar(
+        true, false, dialect.openings(), () -> new DsmlCallBlock(dialect), dialect.notation());
   }
 
   private OutputGrammar withoutCalls() {
-    return new OutputGrammar(thinkTags, newlinesAroundTags, List.of(), calls);
+    return new OutputGrammar(thinkTags, newlinesAroundTags, List.of(), calls, null);
   }
 
   /** Returns what may interrupt content. */

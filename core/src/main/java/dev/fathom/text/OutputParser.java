@@ -6,6 +6,7 @@ import dev.fathom.text.OutputEvent.Content;
 import dev.fathom.text.OutputEvent.Reasoning;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Splits a model's answer into reasoning, content and calls while it comes.
@@ -92,6 +93,11 @@ public final class OutputParser {
   public OutputParser withLiteralContent() {
     contentMarks = List.of();
     return this;
+  }
+
+  /** Returns how calls are written, null where the family has none. */
+  public @Nullable CallNotation callNotation() {
+    return grammar.notation();
   }
 
   /** Returns how many line feeds behind the end of reasoning are not content. */
