@@ -454,6 +454,16 @@ public final class DeepSeekModel implements AutoCloseable {
       return options(options.prefixCache(reuse));
     }
 
+    /** See {@link LoadOptions#kvHostMemory(Bytes)}. */
+    public Builder kvHostMemory(Bytes memory) {
+      return options(options.kvHostMemory(memory));
+    }
+
+    /** See {@link LoadOptions#kvFolder(Path, Bytes)}. */
+    public Builder kvFolder(@Nullable Path folder, Bytes limit) {
+      return options(options.kvFolder(folder, limit));
+    }
+
     /** See {@link LoadOptions#longPromptTokens(int)}. */
     public Builder longPromptTokens(int tokens) {
       return options(options.longPromptTokens(tokens));

@@ -29,6 +29,7 @@ import java.util.Map;
  * @param acceptedTokens tokens of drafts that were accepted
  * @param finished choices by why they ended
  * @param histograms times and sizes
+ * @param secondTier blocks outside the KV cache, all 0 without such a tier
  */
 public record EngineMetrics(
     long runningSequences,
@@ -47,7 +48,8 @@ public record EngineMetrics(
     long draftTokens,
     long acceptedTokens,
     Map<FinishReason, Long> finished,
-    Histograms histograms) {
+    Histograms histograms,
+    SecondTier secondTier) {
 
   /** Copies the map. */
   public EngineMetrics {
@@ -95,6 +97,15 @@ public record EngineMetrics(
       Histogram promptTokens,
       Histogram generationTokens,
       Histogram stepTokens) {}
+
+  /**
+   * What {@link LoadOptions#kvHostMemory} and {@link LoadOptions#kvFolder} keep.
+   *
+   * @param keptBlocks blocks that it took
+   * @param restoredTokens prompt tokens that came back from it; they are among prefixHits
+   * @param damagedBlocks blocks of files that were not as they were written, and were not used
+   */
+  public record SecondTier(long keptBlocks, long restoredTokens, long damagedBlocks) {}
 
   /**
    * Values in buckets.

@@ -32,7 +32,11 @@ final class EngineReadings {
         s.get(Counter.DRAFT_TOKENS),
         s.get(Counter.ACCEPTED_TOKENS),
         finished(s),
-        histograms(s));
+        histograms(s),
+        new EngineMetrics.SecondTier(
+            s.get(Counter.KEPT_BLOCKS),
+            s.get(Counter.RESTORED_TOKENS),
+            s.get(Counter.DAMAGED_BLOCKS)));
   }
 
   private static Map<FinishReason, Long> finished(MetricsRecorder.Snapshot s) {

@@ -45,6 +45,9 @@ public final class LoadOptions {
   private int kvCacheTokens;
   private boolean reserveKvCache;
   private boolean prefixCache = true;
+  private Bytes kvHostMemory = Bytes.of(0);
+  private @Nullable Path kvFolder;
+  private Bytes kvFolderLimit = Bytes.of(0);
   private int longPromptTokens = SchedulingOptions.DEFAULT.longPromptTokens();
   private int maxQueuedRequests = 1024;
   private long maxQueuedTokens = 1L << 24;
@@ -83,6 +86,9 @@ public final class LoadOptions {
     copy.kvCacheTokens = kvCacheTokens;
     copy.reserveKvCache = reserveKvCache;
     copy.prefixCache = prefixCache;
+    copy.kvHostMemory = kvHostMemory;
+    copy.kvFolder = kvFolder;
+    copy.kvFolderLimit = kvFolderLimit;
     copy.longPromptTokens = longPromptTokens;
     copy.maxQueuedRequests = maxQueuedRequests;
     copy.maxQueuedTokens = maxQueuedTokens;
@@ -194,6 +200,40 @@ public final class LoadOptions {
   public LoadOptions prefixCache(boolean reuse) {
     LoadOptions copy = copy();
     copy.prefixCache = reuse;
+    return copy;
+  }
+
+  /**
+   * Keeps blocks of cached prompts in so much more memory when the KV cache gives them out again,
+   * and brings them back when a request begins with them; none by default. Tenants share nothing
+   * there either, and where it is full, who has most loses what it used least recently. Results do
+   * not depend on it.
+   */
+  public LoadOptions kvHostMemory(Bytes memory) {
+    LoadOptions copy = copy();
+    copy.kvHostMemory = memory;
+    return copy;
+  }
+
+  /**
+   * Keeps such blocks also, or only, in files: what {@link #kvHostMemory} drops is written by a
+   * thread of its own, in a subfolder for each tenant, and found again by later processes that load
+   * the same files with the same options. Each file carries a digest; what is damaged or cut off is
+   * computed again. The folder is readable by its owner alone and used by one process at a time;
+   * deleting it, or a tenant's subfolder, while no process uses it is safe. What a file holds
+   * follows from a prompt: treat the folder as confidential.
+   *
+   * @param folder where a subfolder is made for this model; null for none
+   * @param limit most bytes of this model's files, at least 1 where there is a folder
+   * @throws dev.fathom.error.InvalidRequestException if there is a folder and no room
+   */
+  public LoadOptions kvFolder(@Nullable Path folder, Bytes limit) {
+    if (folder != null && limit.count() < 1) {
+      throw Checks.outOfRange("kvFolder.limit", ">= 1", Long.toString(limit.count()));
+    }
+    LoadOptions copy = copy();
+    copy.kvFolder = folder;
+    copy.kvFolderLimit = limit;
     return copy;
   }
 
@@ -419,6 +459,21 @@ public final class LoadOptions {
   /** Returns whether computed prefixes are reused. */
   public boolean prefixCache() {
     return prefixCache;
+  }
+
+  /** Returns the memory for blocks that left the KV cache, 0 for none. */
+  public Bytes kvHostMemory() {
+    return kvHostMemory;
+  }
+
+  /** Returns the folder for blocks that left the KV cache, or null. */
+  public @Nullable Path kvFolder() {
+    return kvFolder;
+  }
+
+  /** Returns the most bytes of that folder. */
+  public Bytes kvFolderLimit() {
+    return kvFolderLimit;
   }
 
   /** Returns the most tokens of one prompt in a step while other prompts want some. */

@@ -11,7 +11,7 @@ import java.util.Map;
  *
  * @param weightBytes by the format they are stored in, with everything the backend adds
  * @param weightFiles files that hold them
- * @param kvCacheBytes key-value cache
+ * @param kvCacheBytes key-value cache, with the memory of its second tier
  * @param scratchBytes work buffers of a step, an upper bound
  * @param adapterBytes room for adapters
  * @param loadingBytes more than the final total that loading needs for a while

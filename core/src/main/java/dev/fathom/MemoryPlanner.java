@@ -10,6 +10,8 @@ import dev.fathom.kvcache.KvGroups;
 import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.WeightFormat;
+import dev.fathom.spill.BlockSpill;
+import dev.fathom.spill.SpillOptions;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -76,7 +78,7 @@ final class MemoryPlanner {
   private MemoryPlan compute(LoadOptions options, List<Remedy> remedies) {
     EngineOptions capacities = model.capacities(options, backend);
     int blockTokens = OpenedModel.blockTokens(options, backend);
-    long kv = kvBytes(options.kvCache(), blockTokens, capacities);
+    long kv = kvBytes(options.kvCache(), blockTokens, capacities) + tierBytes(options, blockTokens);
     long scratch = 0;
     CompileOptions compile = model.compileOptions(capacities, options, backend);
     List<Program> programs = model.programs().programs();
@@ -104,6 +106,20 @@ final class MemoryPlanner {
       bytes = Math.addExact(bytes, Math.multiplyExact(block, (long) blocks));
     }
     return bytes;
+  }
+
+  private long tierBytes(LoadOptions options, int blockTokens) {
+    long blocks = 0;
+    for (KvGroup group : KvGroups.of(model.programs().kvSpecs())) {
+      blocks += group.blockBytes(options.kvCache(), blockTokens);
+    }
+    SpillOptions spill =
+        new SpillOptions(
+            options.kvHostMemory().count(),
+            options.kvFolder(),
+            options.kvFolderLimit().count(),
+            "");
+    return BlockSpill.memoryBytes(spill, blocks);
   }
 
   private AvailableMemory available(@Nullable Bytes budget) {

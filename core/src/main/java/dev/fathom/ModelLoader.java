@@ -126,7 +126,8 @@ final class ModelLoader {
               options.speculation());
       Executable executable = backend.compile(model.programs().programs(), weights, compile);
       requireSlots(executable, adapters, backend);
-      EngineLimits limits = limits().adapters(adapters.limits());
+      EngineLimits limits =
+          limits().adapters(adapters.limits()).spill(KvFingerprint.spill(model, options, backend));
       Engine engine = new Engine(capacities, limits, executable, text.tokenizer());
       Embedder embedder = new Embedder(engine, reader, model.hiddenOutput());
       ModelAdapters loaded = new ModelAdapters(engine.adapters(), adapters.linears());

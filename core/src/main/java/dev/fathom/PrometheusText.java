@@ -23,6 +23,10 @@ final class PrometheusText {
     counter("generation_tokens", "Tokens put out.", m.generationTokens());
     counter("prefix_cache_queries", "Tokens looked for in the cache.", m.prefixQueries());
     counter("prefix_cache_hits", "Tokens found in the cache.", m.prefixHits());
+    EngineMetrics.SecondTier tier = m.secondTier();
+    counter("kv_tier_kept_blocks", "Blocks that the second tier took.", tier.keptBlocks());
+    counter("kv_tier_hits", "Tokens brought back from it.", tier.restoredTokens());
+    counter("kv_tier_damaged_blocks", "Damaged files of blocks.", tier.damagedBlocks());
     counter("num_preemptions", "Sequences computed again.", m.preemptions());
     counter("request_rejected", "Requests refused by a full queue.", m.rejectedRequests());
     counter("spec_decode_num_drafts", "Drafts verified.", m.drafts());

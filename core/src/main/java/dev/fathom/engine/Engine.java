@@ -5,7 +5,9 @@ import dev.fathom.backend.StepBatch;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.GenerationException;
 import dev.fathom.kvcache.GroupPool;
+import dev.fathom.spill.BlockSpill;
 import dev.fathom.text.Tokenizer;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -43,6 +45,7 @@ public final class Engine implements AutoCloseable {
   private final Inbox inbox;
   private final EngineAdapters adapters;
   private final EngineTelemetry telemetry = new EngineTelemetry();
+  private final @Nullable BlockSpill spill;
   private final StepLoop loop;
   private final Thread thread;
   private final AtomicBoolean freed = new AtomicBoolean();
@@ -74,10 +77,25 @@ public final class Engine implements AutoCloseable {
     this.tokenizer = tokenizer;
     this.inbox = new Inbox(options.maxQueued(), limits.maxQueuedTokens());
     this.adapters = new EngineAdapters(limits.adapters(), executable, inbox::post, inbox::postLate);
-    this.loop = new StepLoop(options, executable, inbox, adapters, telemetry);
+    this.spill = spill(options, limits, executable);
+    Scheduler scheduler = new Scheduler(options, new SecureRandom().nextLong(), spill);
+    telemetry.spillsTo(spill);
+    this.loop = new StepLoop(options, executable, inbox, adapters, telemetry, scheduler);
     this.thread = new Thread(loop, "fathom-engine-" + NUMBER.incrementAndGet());
     thread.setDaemon(true);
     thread.start();
+  }
+
+  private static @Nullable BlockSpill spill(
+      EngineOptions options, EngineLimits limits, Executable executable) {
+    try {
+      return limits.spill().isOn()
+          ? new BlockSpill(executable, options.pools(), limits.spill())
+          : null;
+    } catch (RuntimeException | Error e) {
+      executable.close();
+      throw e;
+    }
   }
 
   /** Returns the capacities. */
@@ -313,6 +331,9 @@ public final class Engine implements AutoCloseable {
     }
     whenStopped(() -> {
       if (freed.compareAndSet(false, true)) {
+        if (spill != null) {
+          spill.close();
+        }
         executable.close();
       }
     });

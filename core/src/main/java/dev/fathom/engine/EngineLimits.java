@@ -1,5 +1,6 @@
 package dev.fathom.engine;
 
+import dev.fathom.spill.SpillOptions;
 import java.time.Duration;
 
 /**
@@ -11,12 +12,19 @@ import java.time.Duration;
  * @param stallAfter how long a step, or anything else on the engine's thread, may take before the
  *     engine counts as stalled; four times the slowest step so far if that is longer
  * @param adapters how many adapters may be loaded
+ * @param spill where blocks go that the pool gives out again
  */
-public record EngineLimits(long maxQueuedTokens, Duration stallAfter, AdapterLimits adapters) {
+public record EngineLimits(
+    long maxQueuedTokens, Duration stallAfter, AdapterLimits adapters, SpillOptions spill) {
 
   /** No limit of tokens, stalled after 5 seconds, no adapters. */
   public static final EngineLimits DEFAULT =
       new EngineLimits(Long.MAX_VALUE, Duration.ofSeconds(5), AdapterLimits.NONE);
+
+  /** Limits without a second tier. */
+  public EngineLimits(long maxQueuedTokens, Duration stallAfter, AdapterLimits adapters) {
+    this(maxQueuedTokens, stallAfter, adapters, SpillOptions.NONE);
+  }
 
   /** Checks the ranges. */
   public EngineLimits {
@@ -30,11 +38,16 @@ public record EngineLimits(long maxQueuedTokens, Duration stallAfter, AdapterLim
 
   /** Returns the same limits with this one of waiting tokens. */
   public EngineLimits maxQueuedTokens(long others) {
-    return new EngineLimits(others, stallAfter, adapters);
+    return new EngineLimits(others, stallAfter, adapters, spill);
   }
 
   /** Returns the same limits with these of adapters. */
   public EngineLimits adapters(AdapterLimits others) {
-    return new EngineLimits(maxQueuedTokens, stallAfter, others);
+    return new EngineLimits(maxQueuedTokens, stallAfter, others, spill);
+  }
+
+  /** Returns the same limits with this second tier. */
+  public EngineLimits spill(SpillOptions other) {
+    return new EngineLimits(maxQueuedTokens, stallAfter, adapters, other);
   }
 }

@@ -3,6 +3,7 @@ package dev.fathom.engine;
 import dev.fathom.engine.MetricsRecorder.Counter;
 import dev.fathom.engine.MetricsRecorder.Gauge;
 import dev.fathom.engine.MetricsRecorder.Histogram;
+import dev.fathom.spill.BlockSpill;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,9 +22,18 @@ final class EngineTelemetry {
   private long preemptions;
   private long prefixQueries;
   private long prefixHits;
+  private long restored;
+  private long kept;
+  private long damaged;
+  private @Nullable BlockSpill spill;
 
   MetricsRecorder metrics() {
     return metrics;
+  }
+
+  /** Sets the second tier whose numbers are told; null for none. */
+  void spillsTo(@Nullable BlockSpill tier) {
+    spill = tier;
   }
 
   /** Starts to time a step; null where nobody listens. */
@@ -131,6 +141,9 @@ final class EngineTelemetry {
 
   /** A step was planned: takes over what the scheduler has counted since the last one. */
   void scheduled(Scheduler scheduler) {
+    if (spill != null) {
+      spilled(spill, scheduler.numRestoredTokens());
+    }
     long preempted = scheduler.numPreemptions() - preemptions;
     long queried = scheduler.numLookedUpTokens() - prefixQueries;
     long hits = scheduler.numHitTokens() - prefixHits;
@@ -156,6 +169,17 @@ final class EngineTelemetry {
       event.hits = hits;
       event.commit();
     }
+  }
+
+  private void spilled(BlockSpill tier, long restoredTokens) {
+    metrics.begin();
+    metrics.add(Counter.KEPT_BLOCKS, tier.numKept() - kept);
+    metrics.add(Counter.DAMAGED_BLOCKS, tier.numDamaged() - damaged);
+    metrics.add(Counter.RESTORED_TOKENS, restoredTokens - restored);
+    metrics.end();
+    kept = tier.numKept();
+    damaged = tier.numDamaged();
+    restored = restoredTokens;
   }
 
   /** A draft was verified. */

@@ -55,7 +55,13 @@ public final class MetricsRecorder {
     /** Tokens of drafts. */
     DRAFT_TOKENS,
     /** Tokens of drafts that were accepted. */
-    ACCEPTED_TOKENS
+    ACCEPTED_TOKENS,
+    /** Blocks that the second tier took. */
+    KEPT_BLOCKS,
+    /** Blocks of files that were not as they were written. */
+    DAMAGED_BLOCKS,
+    /** Tokens that came back from the second tier; they are among the hits. */
+    RESTORED_TOKENS
   }
 
   /** A number as of the last step. */

@@ -1,5 +1,6 @@
 package dev.fathom.engine;
 
+import dev.fathom.kvcache.BlockTier;
 import dev.fathom.kvcache.GroupPool;
 import dev.fathom.kvcache.KvCache;
 import dev.fathom.kvcache.PrefixScope;
@@ -24,8 +25,9 @@ import org.jspecify.annotations.Nullable;
  * does not find cached. The first in the order is preempted by nobody and every pool holds a full
  * context, so it runs to its end, whatever the others do.
  *
- * <p>Pure: no clock, thread, random number or I/O. One thread. A steady step allocates nothing. Not
- * final, so that the simulation can plant bugs in it and see that it finds them.
+ * <p>Pure: no clock, thread or random number, and no I/O but that of a second tier. One thread. A
+ * steady step allocates nothing. Not final, so that the simulation can plant bugs in it and see
+ * that it finds them.
  */
 class Scheduler {
 
@@ -43,6 +45,7 @@ class Scheduler {
   private long numPreemptions;
   private long numLookedUp;
   private long numHit;
+  private long numRestored;
   private int budget;
   private int draftRoom;
   private boolean preempted;
@@ -52,7 +55,15 @@ class Scheduler {
 
   /** A scheduler over an empty cache; {@code hashSeed} keys the hashes of prefixes. */
   Scheduler(EngineOptions options, long hashSeed) {
+    this(options, hashSeed, null);
+  }
+
+  /** A scheduler over an empty cache whose blocks go to a second tier, if there is one. */
+  Scheduler(EngineOptions options, long hashSeed, @Nullable BlockTier tier) {
     this(options, new KvCache(options.pools(), hashSeed));
+    if (tier != null) {
+      cache.spillTo(tier);
+    }
   }
 
   Scheduler(EngineOptions options, KvCache cache) {
@@ -123,6 +134,11 @@ class Scheduler {
   /** Returns the tokens that were found cached. */
   long numHitTokens() {
     return numHit;
+  }
+
+  /** Returns how many of these came back from the second tier. */
+  long numRestoredTokens() {
+    return numRestored;
   }
 
   /** Forgets all prefixes that nobody uses now. */
@@ -312,7 +328,9 @@ class Scheduler {
       return false;
     }
     cache.attach(s.blocks);
-    start(s, found, found);
+    int cached = cache.restore(s.blocks, s.tokens(), known);
+    numRestored += cached - found;
+    start(s, cached, cached);
     return true;
   }
 

@@ -6,7 +6,6 @@ import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.error.BackendException;
 import dev.fathom.sampling.HostSampler;
-import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -51,21 +50,6 @@ final class StepLoop implements Runnable {
   private volatile boolean isWaiting = true;
   private volatile long progressNanos = System.nanoTime();
   private volatile long slowestStepNanos;
-
-  StepLoop(
-      EngineOptions options,
-      Executable executable,
-      Inbox inbox,
-      EngineAdapters adapters,
-      EngineTelemetry telemetry) {
-    this(
-        options,
-        executable,
-        inbox,
-        adapters,
-        telemetry,
-        new Scheduler(options, new SecureRandom().nextLong()));
-  }
 
   StepLoop(
       EngineOptions options,

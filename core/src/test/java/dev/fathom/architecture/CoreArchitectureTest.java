@@ -50,9 +50,11 @@ class CoreArchitectureTest {
     allow(table, "backend.reference", "error", "program", "backend");
     allow(table, "sampling", "error", "program", "backend");
     allow(table, "arch", "error", "json", "program", "checkpoint");
+    allow(table, "spill", "error", "program", "backend");
     allow(
         table,
         "engine",
+        "spill",
         "error",
         "program",
         "backend",

@@ -13,6 +13,8 @@ import dev.fathom.kvcache.KvSpec;
 import dev.fathom.kvcache.PrefixScope;
 import dev.fathom.kvcache.SequenceBlocks;
 import dev.fathom.sampling.CounterRandom;
+import dev.fathom.spill.BlockSpill;
+import dev.fathom.spill.SpillOptions;
 import dev.fathom.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,7 +29,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Clients submit, cancel, read slowly, hang up, throw and are late; steps fail, at once or half
  * done, for want of memory, or for good; the n-th allocation fails, alone or with those behind it.
  * Blocks have 1 to 3 tokens, pools about as many blocks as one sequence needs, hashes 4 bits;
- * sequences are preempted and prefixes forgotten at random.
+ * sequences are preempted and prefixes forgotten at random, and a second tier keeps some blocks and
+ * loses others.
  *
  * <p>The invariants I1 to I15, each checked after every turn but where it says otherwise:
  *
@@ -64,6 +67,7 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
   private final EngineOptions options;
   private final SimulatedCache executable;
   private final KvCache cache;
+  private final @Nullable BlockSpill spill;
   private final Scheduler scheduler;
   private final Inbox inbox;
   private final EngineTelemetry telemetry = new EngineTelemetry();
@@ -98,6 +102,8 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
     executable.observe(this);
     int hashBits = random.nextBoolean() ? 4 : Long.SIZE;
     this.cache = new KvCache(pools(), seed, hashBits);
+    this.spill = spill();
+    telemetry.spillsTo(spill);
     this.scheduler = new PlantedScheduler(options, cache, bug, this);
     this.inbox = new Inbox(options.maxQueued(), 20L * options.contextTokens());
     EngineAdapters adapters =
@@ -152,6 +158,26 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
         context, sequences, chunk, step, step, pools, 12, SimulatedCache.VOCAB, scheduling);
   }
 
+  /** Host memory for a part of the pools' blocks or a few times as many; or none. */
+  private @Nullable BlockSpill spill() {
+    int tenths = 3 * random.nextInt(10);
+    if (tenths == 0) {
+      return null;
+    }
+    long bytes = 0;
+    int fewest = Integer.MAX_VALUE;
+    for (int g = 0; g < options.pools().size(); g++) {
+      int blocks = options.pools().get(g).numBlocks();
+      bytes += executable.blockBytes(g) * blocks;
+      fewest = Math.min(fewest, blocks);
+    }
+    long host = Math.max(bytes * tenths / 10, Math.ceilDiv(bytes, fewest));
+    BlockSpill made =
+        new BlockSpill(executable, options.pools(), new SpillOptions(host, null, 0, ""));
+    cache.spillTo(new PlantedTier(made, bug, () -> !calm && random.nextInt(20) == 0));
+    return made;
+  }
+
   private List<GroupPool> pools() {
     if (bug != PlantedBug.WINDOW_IS_SHORT) {
       return options.pools();
@@ -178,6 +204,10 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
 
   long numHitTokens() {
     return scheduler.numHitTokens();
+  }
+
+  long numRestoredTokens() {
+    return scheduler.numRestoredTokens();
   }
 
   int numTokens() {
@@ -359,7 +389,8 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
       blocks = cache.newSequence(PrefixScope.SHARED);
     }
     cache.match(blocks, tokens, tokens.length);
-    int found = cache.attach(blocks);
+    cache.attach(blocks);
+    int found = cache.restore(blocks, tokens, tokens.length);
     executable.verify(blocks, tenant, tokens, found);
     cache.release(blocks);
   }
@@ -434,6 +465,9 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
     require(scheduler.isIdle(), "nothing may be queued at the end");
     require(inbox.numWaiting() == 0, "nothing may wait at the end");
     checkMetrics();
+    if (spill != null) {
+      spill.close();
+    }
     scheduler.forgetPrefixes();
     scheduler.checkInvariants();
   }

@@ -45,6 +45,7 @@ class EngineSimulationTest {
     long hits = 0;
     long tokens = 0;
     long guesses = 0;
+    long restored = 0;
     long small = 0;
     long begin = System.nanoTime();
     for (long seed = first; seed < first + count; seed++) {
@@ -62,6 +63,7 @@ class EngineSimulationTest {
       hits += simulation.numHitTokens();
       tokens += simulation.numTokens();
       guesses += simulation.numHeldGuesses();
+      restored += simulation.numRestoredTokens();
       boolean isFull =
           simulation.numSteps() >= EngineSimulation.MIN_STEPS
               && simulation.numRequests() >= EngineSimulation.MIN_REQUESTS;
@@ -73,11 +75,12 @@ class EngineSimulationTest {
         reporter,
         "seeds=%d steps=%d requests=%d tokens=%d preemptions=%d cachedTokens=%d guesses=%d"
                 .formatted(count, steps, requests, tokens, preemptions, hits, guesses)
-            + " broken=%d ms=%.0f".formatted(small, millis));
+            + " restored=%d broken=%d ms=%.0f".formatted(restored, small, millis));
     if (count >= 2000) {
       assertThat(preemptions).isGreaterThan(count);
       assertThat(hits).isGreaterThan(count);
       assertThat(guesses).isGreaterThan(count);
+      assertThat(restored).isGreaterThan(count);
       assertThat(tokens).isGreaterThan(20 * count);
       assertThat(small).as("seeds that a broken backend cut short").isLessThan(count / 10);
     }

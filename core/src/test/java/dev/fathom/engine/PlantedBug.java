@@ -30,5 +30,9 @@ enum PlantedBug {
   /** What ended is forgotten without its listener hearing of it. */
   END_IS_SILENT,
   /** The end is told twice. */
-  END_IS_TOLD_TWICE
+  END_IS_TOLD_TWICE,
+  /** The second tier takes blocks of other prefixes and tenants for the wanted one. */
+  TIER_MIXES_BLOCKS,
+  /** The second tier brings a block back without its bytes. */
+  TIER_FILLS_NOTHING
 }

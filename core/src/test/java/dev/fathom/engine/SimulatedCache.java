@@ -16,6 +16,7 @@ import dev.fathom.kvcache.KvGroup;
 import dev.fathom.kvcache.SequenceBlocks;
 import dev.fathom.sampling.CounterRandom;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -271,17 +272,19 @@ final class SimulatedCache implements Executable {
 
   @Override
   public long blockBytes(int group) {
-    return 0;
+    return (long) slots[group] * Long.BYTES;
   }
 
   @Override
   public void exportBlock(int group, int block, MemorySegment target) {
-    throw new UnsupportedOperationException("no export");
+    int n = slots[group];
+    MemorySegment.copy(tags[group], block * n, target, ValueLayout.JAVA_LONG, 0, n);
   }
 
   @Override
   public void importBlock(int group, int block, MemorySegment source) {
-    throw new UnsupportedOperationException("no import");
+    int n = slots[group];
+    MemorySegment.copy(source, ValueLayout.JAVA_LONG, 0, tags[group], block * n, n);
   }
 
   @Override

@@ -34,7 +34,8 @@ class ModulePathTest {
           "dev.fathom.cuda",
           "dev.fathom.engine",
           "dev.fathom.grammar",
-          "dev.fathom.json");
+          "dev.fathom.json",
+          "dev.fathom.spill");
 
   private static final JavaClasses FATHOM =
       new ClassFileImporter()

@@ -4,15 +4,17 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The paged cache of a model: a pool for each group and an index of what others may reuse.
  *
  * <p>A sequence's life: {@link #match} finds how much of its prompt is cached, {@link #fits} says
- * whether the rest has room, {@link #attach} takes what was found, {@link #extend} makes room for
- * the tokens of each step, {@link #publish} makes full blocks findable after the step succeeded,
- * {@link #release} gives all back. What was published stays findable until its block is given out
- * again; blocks released longest ago go first, the end of a sequence before its beginning.
+ * whether the rest has room, {@link #attach} takes what was found, {@link #restore} what a second
+ * tier has behind it, {@link #extend} makes room for the tokens of each step, {@link #publish}
+ * makes full blocks findable after the step succeeded, {@link #release} gives all back. What was
+ * published stays findable until its block is given out again; blocks released longest ago go
+ * first, the end of a sequence before its beginning.
  *
  * <p>A group with a window keeps only the blocks that a later token needs: {@link #extend} releases
  * the others. They stay findable like all released blocks. A hit needs, in such a group, just the
@@ -26,7 +28,7 @@ public final class KvCache {
   private final BlockPool[] pools;
   private final PrefixIndex index;
   private final int unitTokens;
-  private Loss loss = (group, block, node) -> {};
+  private @Nullable TierRestore tier;
   private int[] path = new int[64];
   private int numMatched;
   private int numPins;
@@ -36,12 +38,6 @@ public final class KvCache {
   public interface Copies {
     /** Copies a block of a group, all layers. */
     void copy(int group, int source, int destination);
-  }
-
-  /** Hears that a findable block is about to hold something else. */
-  @FunctionalInterface
-  interface Loss {
-    void lost(int group, int block, int node);
   }
 
   /**
@@ -77,13 +73,23 @@ public final class KvCache {
   private void reused(int group, int block) {
     int node = index.nodeOf(group, block);
     if (node != PrefixIndex.NO_NODE) {
-      loss.lost(group, block, node);
+      if (tier != null) {
+        tier.lost(group, block, node);
+      }
       index.forget(group, block);
     }
   }
 
-  void onLoss(Loss listener) {
-    loss = listener;
+  /**
+   * Sets where findable blocks go when they are given out again; once, while the cache is empty.
+   *
+   * @throws IllegalStateException if something was published before
+   */
+  public void spillTo(BlockTier second) {
+    if (index.numNodes() > 0) {
+      throw new IllegalStateException("must be empty: nodes=" + index.numNodes());
+    }
+    tier = new TierRestore(groups, pools, index, second);
   }
 
   PrefixIndex index() {
@@ -242,6 +248,23 @@ public final class KvCache {
     return numMatched * unitTokens;
   }
 
+  /**
+   * Brings back from the second tier what follows the units that {@link #attach} gave, as far as
+   * blocks are free for it. At least one of {@code numTokens} is left to be computed.
+   *
+   * @param tokens the sequence, at least {@code numTokens}
+   * @return cached tokens, those of {@link #attach} included
+   */
+  public int restore(SequenceBlocks blocks, int[] tokens, int numTokens) {
+    int limit = (numTokens - 1) / unitTokens;
+    if (tier != null && blocks.numUnits < limit) {
+      int units = tier.restore(blocks, tokens, limit);
+      publish(blocks, tokens, units * unitTokens);
+      return units * unitTokens;
+    }
+    return blocks.numUnits * unitTokens;
+  }
+
   private void take(int g, int block) {
     if (pools[g].refCount(block) == 0) {
       pools[g].reclaim(block);
@@ -329,6 +352,9 @@ public final class KvCache {
         node = index.add(blocks.node, blocks.scope, tokens, offset);
         if (node == PrefixIndex.NO_NODE) {
           return;
+        }
+        if (tier != null) {
+          index.setKey(node, tier.keyOf(blocks.node, blocks.scope, tokens, offset));
         }
       }
       for (int g = 0; g < groups.length; g++) {

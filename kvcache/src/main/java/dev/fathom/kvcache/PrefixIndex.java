@@ -1,6 +1,7 @@
 package dev.fathom.kvcache;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds the blocks of a prefix that somebody computed before.
@@ -49,6 +50,7 @@ public final class PrefixIndex {
   private final int[] tokens;
   private final int[] blocks;
   private final int[] freeNodes;
+  private final @Nullable UnitKey[] keys;
   private int numFree;
 
   private final int[] slots;
@@ -88,6 +90,7 @@ public final class PrefixIndex {
     tokens = new int[Math.multiplyExact(numNodes, unitTokens)];
     blocks = new int[Math.multiplyExact(numNodes, blocksPerNode)];
     Arrays.fill(blocks, BlockPool.NO_BLOCK);
+    keys = new UnitKey[numNodes];
     freeNodes = new int[numNodes];
     for (int i = 0; i < numNodes; i++) {
       freeNodes[i] = numNodes - 1 - i;
@@ -301,6 +304,25 @@ public final class PrefixIndex {
   /** The node of the units before, or {@link #NO_NODE}. */
   int parent(int node) {
     return parent[node];
+  }
+
+  /** Notes what a node is called outside the process, where blocks have a second tier. */
+  void setKey(int node, UnitKey key) {
+    keys[node] = key;
+  }
+
+  /** What {@link #setKey} noted. */
+  UnitKey key(int node) {
+    UnitKey key = keys[node];
+    if (key == null) {
+      throw new IllegalStateException("must have a key: node=" + node);
+    }
+    return key;
+  }
+
+  /** The scope of a node. */
+  PrefixScope scopeOf(int node) {
+    return new PrefixScope(saltHigh[node], saltLow[node], adapter[node]);
   }
 
   /** Copies the tokens of a node's unit. */

@@ -76,6 +76,25 @@ final class ModelOptions {
   @Nullable String kvCache;
 
   @Option(
+      names = "--kv-host-memory",
+      paramLabel = "SIZE",
+      description = "More memory for cached prompts that leave the KV cache, such as 4GiB.")
+  @Nullable String kvHostMemory;
+
+  @Option(
+      names = "--kv-folder",
+      paramLabel = "PATH",
+      description = "Keeps cached prompts in files there, for later runs too; confidential.")
+  @Nullable Path kvFolder;
+
+  @Option(
+      names = "--kv-folder-limit",
+      paramLabel = "SIZE",
+      defaultValue = "10GiB",
+      description = "Most bytes of that folder; default: 10GiB.")
+  String kvFolderLimit = "10GiB";
+
+  @Option(
       names = "--sequences",
       paramLabel = "N",
       defaultValue = "1",
@@ -173,6 +192,13 @@ final class ModelOptions {
     }
     if (kvCache != null) {
       options = options.kvCache(kvFormat(kvCache));
+    }
+    if (kvHostMemory != null) {
+      options = options.kvHostMemory(Bytes.of(ByteSize.parse("--kv-host-memory", kvHostMemory)));
+    }
+    if (kvFolder != null) {
+      long limit = ByteSize.parse("--kv-folder-limit", kvFolderLimit);
+      options = options.kvFolder(kvFolder, Bytes.of(limit));
     }
     if (chunk != null) {
       options = options.prefillChunkTokens(chunk);

@@ -14,6 +14,8 @@ final class OptionNames {
   static {
     OPTIONS.put("contextTokens", "--context");
     OPTIONS.put("kvCache", "--kv-cache");
+    OPTIONS.put("kvHostMemory", "--kv-host-memory");
+    OPTIONS.put("kvFolder", "--kv-folder");
     OPTIONS.put("maxSequences", "--sequences");
     OPTIONS.put("prefillChunkTokens", "--chunk");
     OPTIONS.put("memoryBudget", "--memory");
