@@ -46,6 +46,7 @@ final class AwqTuning {
   private final Function<WeightRef, WeightMatrix> matrices;
   private final Factors factors = new Factors();
   private final Map<Op.Moe, ExpertSamples> experts = new ConcurrentHashMap<>();
+  private @Nullable Search lastSearch;
   private final Map<String, float[]> hidden = new ConcurrentHashMap<>();
 
   /**
@@ -223,13 +224,9 @@ final class AwqTuning {
 
   /** Computes what experts hide while weights can still be read. */
   void prepareWriting() {
-    if (searchesWeights()) {
+    if (recipe.searchesClipping()) {
       found.inputs().values().forEach(this::rowsOf);
     }
-  }
-
-  private boolean searchesWeights() {
-    return recipe.searchesClipping() || recipe.searchesRounding();
   }
 
   /**
@@ -238,24 +235,49 @@ final class AwqTuning {
    */
   WeightSearch searchOf(WeightRef weight) {
     Fold.Activation input = found.inputs().get(weight.name());
-    if (!searchesWeights() || input == null) {
+    if (!recipe.searchesClipping() || input == null) {
       return WeightSearch.NONE;
     }
     Fold.Activation.Hidden expert = found.experts().get(weight.name());
-    float[] rows = expert == null ? rowsOf(input) : experts(expert).inputsOf(expert.expert());
+    Fold.Activation seen = expert == null ? input : expert;
+    float[] columns = factors.columns(weight.name());
+    Search known = lastSearch;
+    if (known == null || !known.seen.equals(seen) || !Arrays.equals(known.columns, columns)) {
+      float[] rows = expert == null ? rowsOf(input) : experts(expert).inputsOf(expert.expert());
+      known = new Search(seen, columns, searchOn(rows, columns, weight.cols()));
+      lastSearch = known;
+    }
+    return known.search;
+  }
+
+  private WeightSearch searchOn(float[] rows, float @Nullable [] columns, int cols) {
     if (rows.length == 0) {
       return WeightSearch.NONE;
     }
-    float[] columns = factors.columns(weight.name());
+    float[] met = rows;
     if (columns != null) {
-      rows = rows.clone();
-      for (int i = 0; i < rows.length; i++) {
-        rows[i] /= columns[i % columns.length];
+      met = rows.clone();
+      for (int i = 0; i < met.length; i++) {
+        met[i] /= columns[i % columns.length];
       }
     }
-    int cols = weight.cols();
-    return new WeightSearch(
-        recipe.searchesClipping() ? ClipSearch.of(ErrorLoss.outputs(rows, cols)) : ClipSearch.NONE,
-        recipe.searchesRounding() ? new RoundingSearch(rows, cols) : null);
+    if (!recipe.searchesRounding()) {
+      return new WeightSearch(ClipSearch.of(ErrorLoss.outputs(met, cols)), null);
+    }
+    RoundingSearch rounding = new RoundingSearch(met, cols);
+    return new WeightSearch(ClipSearch.of(rounding.loss()), rounding);
+  }
+
+  /** The searches of the weights written last: neighbours often read the same input. */
+  private static final class Search {
+    private final Fold.Activation seen;
+    private final float @Nullable [] columns;
+    private final WeightSearch search;
+
+    Search(Fold.Activation seen, float @Nullable [] columns, WeightSearch search) {
+      this.seen = seen;
+      this.columns = columns;
+      this.search = search;
+    }
   }
 }

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The README's programs are these classes, and they do what it says. */
 class ReadmeTest {
@@ -27,7 +28,7 @@ class ReadmeTest {
     boolean inside = false;
     for (String line : Files.readAllLines(SOURCES.resolve(file))) {
       if (line.strip().equals("// README end")) {
-        return region.toString().stripIndent();
+        return region.toString().stripTrailing().stripIndent() + "\n";
       }
       if (inside) {
         region.append(line).append('\n');
@@ -64,6 +65,21 @@ class ReadmeTest {
     assertThat(blocks).isNotEmpty();
     assertThat(blocks.getFirst()).isEqualTo(regions.getFirst());
     assertThat(regions).containsAll(blocks);
+  }
+
+  @Test
+  void theGuidesJavaIsTheSourceOfTheseClassesAndRuns(@TempDir Path folder) throws IOException {
+    assertThat(javaBlocks(Files.readString(Path.of("..", "docs", "quantization.md"))))
+        .containsExactly(region("Quantizing.java"));
+
+    Path source = TinyCheckpoint.write(folder, 4096);
+    Path target = folder.resolve("target");
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    Quantizing.quantize(source, target, new PrintStream(out, true, StandardCharsets.UTF_8));
+    assertThat(out.toString(StandardCharsets.UTF_8)).matches("\\d+ linears in \\d+ bytes\\s");
+    try (DeepSeekModel model = DeepSeekModel.load(target)) {
+      assertThat(model.chat("Hi").text()).isNotNull();
+    }
   }
 
   @Test

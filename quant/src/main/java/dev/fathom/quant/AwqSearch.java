@@ -21,11 +21,16 @@ import org.jspecify.annotations.Nullable;
  * with {@code ErrorLoss.outputs(scales.unscale(samples), cols)} completes the method.
  *
  * <p>Source: Lin et al., "AWQ: Activation-aware Weight Quantization", section 3.2. Cost: 21 · rows
- * · cols · n multiplications. Threads: stateless; one call uses a few rows of scratch.
+ * · cols · min(n, cols) multiplications, where of more than {@link #MOST_ROWS} rows in all only so
+ * many are judged, evenly spaced over each weight. Threads: stateless; one call uses a few rows of
+ * scratch.
  */
 public final class AwqSearch {
   /** Steps of the exponent between 0 and 1. */
   public static final int STEPS = 20;
+
+  /** Most rows of the weights of one input that are judged together. */
+  public static final int MOST_ROWS = 8192;
 
   private static final double SMALLEST_FACTOR = 1e-4;
 
@@ -107,7 +112,7 @@ public final class AwqSearch {
   /**
    * Searches the exponent.
    *
-   * @param linears the weights that read this input; each row is read once
+   * @param linears the weights that read this input; each judged row is read once
    * @param meanMagnitude mean |x| of each input channel, over as many tokens as one has
    * @param samples [n, cols] activations for the loss, row-major
    * @param recipe the integers that the weights will become
@@ -125,8 +130,11 @@ public final class AwqSearch {
     checkSamples(samples, cols);
     double[] losses = new double[STEPS + 1];
     ErrorLoss outputs = ErrorLoss.outputs(samples, cols);
+    int rows = linears.stream().mapToInt(Linear::rows).sum();
+    int step = Math.ceilDiv(rows, MOST_ROWS);
     for (Linear linear : linears) {
-      addLosses(linear, factors, linear.loss() == null ? outputs : linear.loss(), recipe, losses);
+      addLosses(
+          linear, step, factors, linear.loss() == null ? outputs : linear.loss(), recipe, losses);
     }
     int best = 0;
     for (int i = 1; i <= STEPS; i++) {
@@ -143,13 +151,18 @@ public final class AwqSearch {
   }
 
   private static void addLosses(
-      Linear linear, float[][] factors, ErrorLoss outputs, Int4Recipe recipe, double[] losses) {
+      Linear linear,
+      int step,
+      float[][] factors,
+      ErrorLoss outputs,
+      Int4Recipe recipe,
+      double[] losses) {
     int cols = factors[0].length;
     IntegerGrid grid = recipe.grid();
     float[] row = new float[cols];
     float[] scaled = new float[cols];
     float[] error = new float[cols];
-    for (int r = 0; r < linear.rows(); r++) {
+    for (int r = 0; r < linear.rows(); r += step) {
       linear.reader().read(r, row, 0);
       Checks.finiteRow(row, 0, cols, r);
       for (int i = 0; i < factors.length; i++) {

@@ -99,7 +99,7 @@ public interface ErrorLoss {
   }
 
   /** error^T G error over columns [from, to), from the lower triangle of G; never below 0. */
-  private static ErrorLoss quadratic(float[] gram, int cols) {
+  static ErrorLoss quadratic(float[] gram, int cols) {
     return (error, from, to) -> {
       double sum = 0;
       for (int i = from; i < to; i++) {

@@ -49,6 +49,11 @@ public final class RoundingSearch {
     }
   }
 
+  /** What this search makes small, for a clipping search on the same samples. */
+  public ErrorLoss loss() {
+    return ErrorLoss.quadratic(gram, cols);
+  }
+
   /**
    * Improves the codes of a row.
    *

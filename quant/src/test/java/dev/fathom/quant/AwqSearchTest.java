@@ -150,6 +150,29 @@ class AwqSearchTest {
   }
 
   @Test
+  void ofVeryManyRowsEvenlySpacedOnesAreJudged() {
+    int rows = 2 * AwqSearch.MOST_ROWS + 5;
+    float[] w = QuantizerAsserts.weights(rows * COLS, 2);
+    float[] x = outlierSamples(3);
+    float[] means = AwqSearch.meanMagnitude(x, COLS);
+    float[] judged = new float[(rows + 2) / 3 * COLS];
+    for (int r = 0; r < rows; r += 3) {
+      System.arraycopy(w, r * COLS, judged, r / 3 * COLS, COLS);
+    }
+
+    AwqScales all =
+        AwqSearch.search(List.of(new Linear(RowReader.of(w, COLS), rows)), means, x, RECIPE);
+    AwqScales third =
+        AwqSearch.search(
+            List.of(new Linear(RowReader.of(judged, COLS), judged.length / COLS)),
+            means,
+            x,
+            RECIPE);
+    assertThat(all.loss()).isEqualTo(third.loss());
+    assertThat(all.factors()).isEqualTo(third.factors());
+  }
+
+  @Test
   void evenActivationsKeepTheFactorsAtOne() {
     float[] w = QuantizerAsserts.weights(ROWS * COLS, 2);
     float[] x = new float[COLS * COLS];

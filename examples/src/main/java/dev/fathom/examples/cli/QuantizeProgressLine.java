@@ -63,6 +63,9 @@ final class QuantizeProgressLine implements QuantizationListener {
           case SEARCH -> "searching scales";
           case WRITE, DONE -> "quantizing";
         };
+    if (progress.total() == 0) {
+      return phase + " ...";
+    }
     String amount =
         switch (progress.phase()) {
           case CALIBRATE -> " of " + progress.total() + " tokens";
@@ -75,7 +78,7 @@ final class QuantizeProgressLine implements QuantizationListener {
         "%s: %.0f %%%s%s",
         phase,
         100 * progress.fraction(),
-        progress.total() == 0 ? "" : amount,
+        amount,
         eta == null ? "" : ", " + eta.toSeconds() + " s left");
   }
 }
