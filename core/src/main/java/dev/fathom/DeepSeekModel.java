@@ -151,6 +151,7 @@ public final class DeepSeekModel implements AutoCloseable {
    */
   public TokenStream stream(GenerationRequest request) {
     requireOtherThread();
+    BeamRules.refuseStream(request);
     LiveGeneration live = new LiveGeneration(request.streamBuffer());
     LiveStream stream = new LiveStream(live);
     live.startedAs(engine.submit(read(request), live));

@@ -192,6 +192,16 @@ public final class GenerationRequest {
     return options.speculation;
   }
 
+  /** Returns how many beams a search follows, or null where tokens are sampled. */
+  public @Nullable Integer beams() {
+    return options.beams;
+  }
+
+  /** Returns the exponent of the length in the scores of a beam search. */
+  public double lengthPenalty() {
+    return options.lengthPenalty;
+  }
+
   /** Returns the priority; lower goes first. */
   public int priority() {
     return options.priority;
@@ -206,6 +216,8 @@ public final class GenerationRequest {
   public static final class Builder {
 
     private static final int MAX_N = 128;
+    private static final int MAX_BEAMS = 16;
+    private static final double MAX_LENGTH_PENALTY = 10;
     private static final int MAX_TOP_LOGPROBS = 20;
     private static final int MAX_STOPS = 16;
     private static final int MAX_STOP_LEN = 256;
@@ -246,6 +258,8 @@ public final class GenerationRequest {
     private @Nullable String adapter;
     private @Nullable Speculation speculation;
     private @Nullable ResponseFormat responseFormat;
+    private @Nullable Integer beams;
+    private double lengthPenalty = 1;
     private int priority;
     private @Nullable String tenant;
 
@@ -284,6 +298,8 @@ public final class GenerationRequest {
       this.adapter = from.adapter;
       this.speculation = from.speculation;
       this.responseFormat = from.responseFormat;
+      this.beams = from.beams;
+      this.lengthPenalty = from.lengthPenalty;
       this.priority = from.priority;
       this.tenant = from.tenant;
     }
@@ -364,6 +380,27 @@ public final class GenerationRequest {
     /** Makes random choices repeatable. */
     public Builder seed(long value) {
       seed = value;
+      return this;
+    }
+
+    /**
+     * Searches for the most probable answers instead of sampling: follows 1 to {@value #MAX_BEAMS}
+     * beginnings at once and returns the n best answers found, best first. Does not go together
+     * with options of sampling, penalties, texts that end or shape the answer, or a stream. Where
+     * it is cancelled or late, there is no answer.
+     */
+    public Builder beams(int width) {
+      beams = Checks.inRange("beams", width, 1, MAX_BEAMS);
+      return this;
+    }
+
+    /**
+     * Sets what the beam search divides by: an answer's sum of log-probabilities by its number of
+     * tokens to this power. 1 by default; more prefers long answers, 0 compares the sums.
+     */
+    public Builder lengthPenalty(double exponent) {
+      lengthPenalty =
+          Checks.inRange("lengthPenalty", exponent, -MAX_LENGTH_PENALTY, MAX_LENGTH_PENALTY);
       return this;
     }
 

@@ -2,6 +2,8 @@ package dev.fathom;
 
 import dev.fathom.backend.SamplingParams;
 import dev.fathom.engine.AnswerGrammar;
+import dev.fathom.engine.BeamOptions;
+import dev.fathom.engine.DraftOptions;
 import dev.fathom.engine.EngineRequest;
 import dev.fathom.engine.GrammarConstraint;
 import dev.fathom.engine.Placement;
@@ -66,17 +68,24 @@ final class RequestReader {
     Checks.inRange("minTokens", request.minTokens(), 0, maxTokens);
     Supplier<OutputParser> parser = parser(request.prompt());
     boolean startsReasoning = parser != null && parser.get().isInReasoning();
+    BeamOptions beams = BeamRules.beams(request, endIds(request).length);
     AnswerGrammar grammar = grammar(request, parser);
+    if (beams != null && grammar != null) {
+      throw BeamRules.conflict("strict tools", beams.width(), true);
+    }
     RequestControls controls =
         steering
             .controls(request, startsReasoning)
-            .drafting(speculation(request).options())
+            .drafting(beams == null ? speculation(request).options() : DraftOptions.NONE)
+            .searching(beams)
             .placed(Placement.of(request.priority(), request.tenant()));
     return new EngineRequest(
         ids,
         maxTokens,
         request.minTokens(),
-        choices(request),
+        beams == null
+            ? choices(request)
+            : BeamRules.choices(request, beams, endIds(request).length),
         endIds(request),
         stopIds(request),
         request.stop(),

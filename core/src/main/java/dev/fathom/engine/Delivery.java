@@ -39,8 +39,14 @@ final class Delivery {
     for (int i = 0; i < plan.size(); i++) {
       int row = plan.row(i);
       Sequence s = plan.sequence(i);
-      if (row >= 0 && !s.request.hasEnded()) {
+      BeamSearch search = s.request.search;
+      if (row < 0 || s.request.hasEnded()) {
+        continue;
+      }
+      if (search == null) {
         takeAll(s, sampled, row, plan.numDrafts(i));
+      } else {
+        takeBeam(search, s, sampled, row);
       }
     }
   }
@@ -69,6 +75,26 @@ final class Delivery {
       telemetry.drafted(numDrafts, held);
     }
     drafts.clear();
+  }
+
+  /** Gives a row to a search; where it was the last of its step, the search goes on or ends. */
+  private void takeBeam(BeamSearch search, Sequence s, SampledRows sampled, int row) {
+    RunningRequest request = s.request;
+    try {
+      if (sampled.token(row) < 0) {
+        throw noToken(sampled.token(row));
+      }
+      if (!search.take(s, sampled, row)) {
+        return;
+      }
+      boolean ended = search.advance(scheduler);
+      telemetry.searched(s, ended ? search.deliver() : 0, System.nanoTime());
+      if (ended) {
+        requests.end(request, EndReason.LENGTH, null);
+      }
+    } catch (RuntimeException | Error e) {
+      requests.fail(request, e);
+    }
   }
 
   private void take(Sequence s, SampledRows sampled, int row) {

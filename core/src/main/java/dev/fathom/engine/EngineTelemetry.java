@@ -84,8 +84,17 @@ final class EngineTelemetry {
 
   /** A sequence got a token. */
   void token(Sequence s, long nowNanos) {
+    tokens(s, 1, nowNanos);
+  }
+
+  /** A search did a step for all its beams, or put out its answers. */
+  void searched(Sequence first, int tokensPutOut, long nowNanos) {
+    tokens(first, tokensPutOut, nowNanos);
+  }
+
+  private void tokens(Sequence s, int count, long nowNanos) {
     metrics.begin();
-    metrics.add(Counter.GENERATION_TOKENS, 1);
+    metrics.add(Counter.GENERATION_TOKENS, count);
     if (s.request.noteToken(nowNanos)) {
       metrics.observeNanos(Histogram.TIME_TO_FIRST_TOKEN, nowNanos - s.request.submittedNanos());
     }

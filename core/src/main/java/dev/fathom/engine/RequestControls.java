@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param repetition ends a choice that repeats itself, null for none
  * @param drafts guesses tokens ahead of each step
  * @param placement priority and tenant
+ * @param beams a beam search instead of sampling, null for none
  */
 public record RequestControls(
     long timeoutNanos,
@@ -26,7 +27,8 @@ public record RequestControls(
     List<LogitsProcessor> processors,
     @Nullable RepetitionGuard repetition,
     DraftOptions drafts,
-    Placement placement) {
+    Placement placement,
+    @Nullable BeamOptions beams) {
 
   /** The timeout of a request without one. */
   public static final long NO_TIMEOUT = Long.MAX_VALUE;
@@ -47,31 +49,47 @@ public record RequestControls(
       List<Supplier<TokenConstraint>> constraints,
       List<LogitsProcessor> processors,
       @Nullable RepetitionGuard repetition) {
-    this(timeoutNanos, constraints, processors, repetition, DraftOptions.NONE, Placement.DEFAULT);
+    this(
+        timeoutNanos,
+        constraints,
+        processors,
+        repetition,
+        DraftOptions.NONE,
+        Placement.DEFAULT,
+        null);
   }
 
   /** Returns these controls with other guesses. */
   public RequestControls drafting(DraftOptions others) {
     return new RequestControls(
-        timeoutNanos, constraints, processors, repetition, others, placement);
+        timeoutNanos, constraints, processors, repetition, others, placement, beams);
+  }
+
+  /** Returns these controls with a beam search; null for none. */
+  public RequestControls searching(@Nullable BeamOptions how) {
+    return new RequestControls(
+        timeoutNanos, constraints, processors, repetition, drafts, placement, how);
   }
 
   /** Returns these controls with another placement. */
   public RequestControls placed(Placement other) {
-    return new RequestControls(timeoutNanos, constraints, processors, repetition, drafts, other);
+    return new RequestControls(
+        timeoutNanos, constraints, processors, repetition, drafts, other, beams);
   }
 
   /** Returns these controls with one more constraint. */
   public RequestControls constrainedBy(Supplier<TokenConstraint> constraint) {
     List<Supplier<TokenConstraint>> more = new ArrayList<>(constraints);
     more.add(constraint);
-    return new RequestControls(timeoutNanos, more, processors, repetition, drafts, placement);
+    return new RequestControls(
+        timeoutNanos, more, processors, repetition, drafts, placement, beams);
   }
 
   /** Returns these controls with one more processor. */
   public RequestControls processedBy(LogitsProcessor processor) {
     List<LogitsProcessor> more = new ArrayList<>(processors);
     more.add(processor);
-    return new RequestControls(timeoutNanos, constraints, more, repetition, drafts, placement);
+    return new RequestControls(
+        timeoutNanos, constraints, more, repetition, drafts, placement, beams);
   }
 }

@@ -84,7 +84,8 @@ final class RequestTable {
     int[] prompt = spec.promptIds();
     int maxPositions =
         (int) Math.min(options.contextTokens(), (long) prompt.length + spec.maxTokens());
-    int n = spec.choices().size();
+    BeamOptions beams = spec.controls().beams();
+    int n = beams == null ? spec.choices().size() : 1;
     Placement placement = spec.controls().placement();
     PrefixScope scope =
         new PrefixScope(placement.saltHigh(), placement.saltLow(), request.adapterId());
@@ -104,6 +105,10 @@ final class RequestTable {
       s.leader = leader;
       leader = leader == null ? s : leader;
       request.sequences.add(s);
+    }
+    if (beams != null) {
+      Sequence first = request.sequences.getFirst();
+      request.search = new BeamSearch(request, beams, first, options.contextTokens());
     }
     request.sequences.forEach(scheduler::add);
   }

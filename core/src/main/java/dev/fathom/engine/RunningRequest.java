@@ -21,6 +21,10 @@ final class RunningRequest {
   final RequestListener listener;
   final ChoiceOutput[] outputs;
   final List<Sequence> sequences = new ArrayList<>();
+
+  /** The search that its sequences are beams of, or null. */
+  @Nullable BeamSearch search;
+
   private final AdapterTable.@Nullable Entry adapter;
   private final long submittedNanos;
   private final long deadlineNanos;

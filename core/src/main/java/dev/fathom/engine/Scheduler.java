@@ -89,6 +89,17 @@ class Scheduler {
     insert(waiting, sequence);
   }
 
+  /**
+   * Queues a sequence that begins with all tokens of another, at the place of that one. It shares
+   * the other's blocks if that still has them when it starts.
+   */
+  Sequence fork(Sequence parent) {
+    Sequence s = parent.fork(newBlocks(parent.blocks.scope()));
+    s.leader = parent;
+    insert(waiting, s);
+    return s;
+  }
+
   private static void insert(List<Sequence> list, Sequence sequence) {
     int at = list.size();
     while (at > 0 && sequence.isBefore(list.get(at - 1))) {
@@ -167,7 +178,25 @@ class Scheduler {
     }
     if (admits && !preempted) {
       admitWaiting(plan, chunk);
+      if (plan.size() == 0 && giveUpResting()) {
+        admitWaiting(plan, chunk);
+      }
     }
+  }
+
+  /**
+   * Frees what beams hold that wait for others, where nothing else can run: what they wait for may
+   * lack just these blocks or places. Returns whether there were any.
+   */
+  boolean giveUpResting() {
+    boolean any = false;
+    for (int i = running.size() - 1; i >= 0 && !waiting.isEmpty(); i--) {
+      if (running.get(i).resting) {
+        giveUp(running.remove(i));
+        any = true;
+      }
+    }
+    return any;
   }
 
   /** Guesses of a step: half of what places do not need, so that prompts go on, and spare rows. */
@@ -282,7 +311,7 @@ class Scheduler {
     int i = 0;
     while (i < waiting.size() && budget > 0 && running.size() < options.maxSequences()) {
       Sequence s = waiting.get(i);
-      if (waitsForLeader(s) || s.request.isPaused()) {
+      if (s.resting || waitsForLeader(s) || s.request.isPaused()) {
         i++;
         continue;
       }

@@ -48,6 +48,9 @@ final class Sequence implements TokenHistory {
   /** End of the positions that have blocks, where a step made room for guesses. */
   int roomEnd;
 
+  /** Whether it has its row and its siblings have not: it is not planned. */
+  boolean resting;
+
   State state = State.WAITING;
   int numComputed;
 
@@ -72,15 +75,38 @@ final class Sequence implements TokenHistory {
       int maxPositions,
       int priority,
       SequenceBlocks blocks) {
+    this(request, choice, params, tokens, maxPositions, priority, blocks, tokens.length);
+  }
+
+  private Sequence(
+      RunningRequest request,
+      int choice,
+      SamplingParams params,
+      int[] tokens,
+      int maxPositions,
+      int priority,
+      SequenceBlocks blocks,
+      int promptLength) {
     this.request = request;
     this.choice = choice;
     this.params = params;
     this.tokens = tokens;
     this.numTokens = tokens.length;
-    this.promptLength = tokens.length;
+    this.promptLength = promptLength;
     this.maxPositions = maxPositions;
     this.priority = priority;
     this.blocks = blocks;
+  }
+
+  /** Returns a sequence with the same tokens and place in the order, and its own blocks. */
+  Sequence fork(SequenceBlocks own) {
+    int[] copy = Arrays.copyOf(tokens, Math.min(numTokens + 16, maxPositions + 1));
+    Sequence other =
+        new Sequence(request, choice, params, copy, maxPositions, priority, own, promptLength);
+    other.numTokens = numTokens;
+    other.order = order;
+    other.numCached = numCached;
+    return other;
   }
 
   int numTokens() {

@@ -267,7 +267,9 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
     int bound = 5;
     for (SimulatedClient client : open) {
       client.ready = true;
-      bound += client.spec.choices().size() * (options.contextTokens() + 2);
+      // A search may have to compute each of its beams again for each of its tokens.
+      int runs = client.spec.controls().beams() == null ? 1 : client.spec.maxTokens();
+      bound += runs * client.spec.choices().size() * (options.contextTokens() + 2);
     }
     for (int i = 0; i < bound && !broken && !open.isEmpty(); i++) {
       turn();
@@ -341,16 +343,19 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
       prompt[i] = i < common ? text[i] : 2 + random.nextInt(SimulatedCache.VOCAB - 2);
     }
     int n = random.nextInt(4) == 0 ? 2 + random.nextInt(3) : 1;
+    boolean searches = random.nextInt(10) == 0;
+    BeamOptions beams = searches ? new BeamOptions(n, random.nextInt(3) - 0.5, 0) : null;
     List<SamplingParams> choices = new ArrayList<>();
     float temperature = random.nextInt(2);
     for (int i = 0; i < n; i++) {
       long seed = CounterRandom.seedOfChoice(random.nextLong(), i);
-      choices.add(new SamplingParams(temperature, 0, 1, 0, 1, 0, 0, seed, 0, false, null));
+      int top = searches ? n + 1 : 0;
+      choices.add(new SamplingParams(temperature, 0, 1, 0, 1, 0, 0, seed, top, false, null));
     }
     int[] endIds = random.nextInt(3) == 0 ? new int[0] : new int[] {END_ID};
     return new EngineRequest(
             prompt, 1 + random.nextInt(10), 0, choices, endIds, new int[0], List.of(), null, false)
-        .with(controls());
+        .with(searches ? controls().drafting(DraftOptions.NONE).searching(beams) : controls());
   }
 
   private RequestControls controls() {
@@ -446,6 +451,7 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
       Sequence s = request.sequences.get(i);
       boolean done = s.state == Sequence.State.DONE;
       queued += done ? 0 : 1;
+      require(!s.resting || client.spec.controls().beams() != null, "only beams rest");
       require(!done || s.blocks.numBlocks() == 0, "who has ended must hold no block");
       require(client.outcome == null || done, "the sequences of an ended request must be done");
       require(s.numComputed <= s.numTokens(), "no more than known tokens may be computed");
@@ -552,6 +558,11 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
   }
 
   @Override
+  public void forking(Sequence parent) {
+    admitting = (SimulatedClient) parent.request.listener;
+  }
+
+  @Override
   public void starting(Sequence s) {
     SimulatedClient client = (SimulatedClient) s.request.listener;
     for (SimulatedClient other : open) {
@@ -561,7 +572,9 @@ final class EngineSimulation implements SimulatedCache.Observer, PlantedSchedule
       }
       for (Sequence waiting : request.sequences) {
         boolean waits =
-            waiting.state == Sequence.State.WAITING && !scheduler.waitsForLeader(waiting);
+            waiting.state == Sequence.State.WAITING
+                && !waiting.resting
+                && !scheduler.waitsForLeader(waiting);
         if (waits && violation == null) {
           violation = "nobody may start before one in front: request=" + client.arrival;
         }

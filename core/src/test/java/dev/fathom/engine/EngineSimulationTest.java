@@ -25,7 +25,7 @@ class EngineSimulationTest {
           + " -Dsurefire.failIfNoSpecifiedTests=false -Dsim.seed=";
 
   /** Seeds within which every planted bug is found. */
-  private static final int SEEDS_TO_FIND = 100;
+  private static final int SEEDS_TO_FIND = 500;
 
   private static EngineSimulation run(long seed, PlantedBug bug) {
     EngineSimulation simulation = new EngineSimulation(seed, bug);

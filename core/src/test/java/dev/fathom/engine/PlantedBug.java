@@ -29,6 +29,8 @@ enum PlantedBug {
   QUEUE_IS_JUMPED,
   /** What ended is forgotten without its listener hearing of it. */
   END_IS_SILENT,
+  /** Beams that wait for their siblings keep the blocks that these need. */
+  BEAMS_KEEP_THEIR_BLOCKS,
   /** The end is told twice. */
   END_IS_TOLD_TWICE,
   /** The second tier takes blocks of other prefixes and tenants for the wanted one. */

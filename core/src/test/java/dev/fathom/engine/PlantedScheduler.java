@@ -12,6 +12,9 @@ final class PlantedScheduler extends Scheduler {
     /** Somebody wants blocks for a sequence; what it throws is a failed allocation. */
     void allocating();
 
+    /** A beam is about to get a sibling. */
+    void forking(Sequence parent);
+
     /** A sequence leaves the queue. */
     void starting(Sequence s);
   }
@@ -33,6 +36,12 @@ final class PlantedScheduler extends Scheduler {
   SequenceBlocks newBlocks(PrefixScope scope) {
     watch.allocating();
     return super.newBlocks(bug == PlantedBug.TENANTS_SHARE ? PrefixScope.SHARED : scope);
+  }
+
+  @Override
+  Sequence fork(Sequence parent) {
+    watch.forking(parent);
+    return super.fork(parent);
   }
 
   @Override
@@ -69,6 +78,11 @@ final class PlantedScheduler extends Scheduler {
     SequenceBlocks ghost = blocks.newSequence(PrefixScope.SHARED);
     ghost.table(0).append(s.blocks.table(0).blockAt(0));
     blocks.release(ghost);
+  }
+
+  @Override
+  boolean giveUpResting() {
+    return bug != PlantedBug.BEAMS_KEEP_THEIR_BLOCKS && super.giveUpResting();
   }
 
   @Override

@@ -2,8 +2,10 @@ package dev.fathom.engine;
 
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
+import dev.fathom.golden.PlainBeamSearch;
 import dev.fathom.sampling.HostSampler;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -168,7 +170,10 @@ final class SimulatedClient implements RequestListener {
     if (outcome == null) {
       throw new AssertionError("must end: request=" + arrival);
     }
-    for (int c = 0; c < count.length; c++) {
+    if (spec.controls().beams() != null) {
+      checkSearch(spec.controls().beams(), outcome, late);
+    }
+    for (int c = 0; c < count.length && spec.controls().beams() == null; c++) {
       ChoiceOutcome choice = outcome.choices().get(c);
       require(
           choice.tokens().size() == count[c], "the outcome must have the tokens that were told");
@@ -187,5 +192,46 @@ final class SimulatedClient implements RequestListener {
     if (violation != null) {
       throw new AssertionError(violation + ": request=" + arrival);
     }
+  }
+
+  /** A search that came to its end has the answers of a plain one, and else none. */
+  private void checkSearch(BeamOptions beams, RequestOutcome end, boolean late) {
+    EndReason first = end.choices().getFirst().reason();
+    if (first == EndReason.CANCELLED || first == EndReason.DEADLINE || first == EndReason.ERROR) {
+      boolean isTrue =
+          switch (first) {
+            case CANCELLED -> cancelled || gone;
+            case DEADLINE -> late;
+            default -> mayFail;
+          };
+      require(isTrue, "must not end with " + first + ": failure=" + end.failure());
+      return;
+    }
+    int room = contextTokens - spec.promptIds().length;
+    List<PlainBeamSearch.Answer> expected =
+        PlainBeamSearch.search(
+            this::logprobs,
+            spec.promptIds(),
+            beams.width(),
+            beams.lengthPenalty(),
+            Math.min(room, spec.maxTokens()),
+            spec.endIds());
+    for (int c = 0; c < count.length; c++) {
+      List<TokenEvent> tokens = end.choices().get(c).tokens();
+      int[] ids = tokens.stream().mapToInt(TokenEvent::token).toArray();
+      require(
+          Arrays.equals(ids, expected.get(c).tokens()), "a search must find what it does alone");
+      count[c] = ids.length;
+    }
+  }
+
+  private float[] logprobs(int[] tokens) {
+    long prefix = SimulatedCache.root(tenant());
+    for (int id : tokens) {
+      prefix = SimulatedCache.next(prefix, id);
+    }
+    float[] logits = new float[SimulatedCache.VOCAB];
+    SimulatedCache.logitsOf(prefix, tokens[tokens.length - 1], logits);
+    return PlainBeamSearch.logprobs(logits, 0, logits.length);
   }
 }
