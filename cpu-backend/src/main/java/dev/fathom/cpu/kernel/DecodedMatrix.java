@@ -28,10 +28,23 @@ final class DecodedMatrix extends RowMatrix {
   }
 
   @Override
-  float dot(int r, float[] x, int off, float[] lanes) {
+  void four(int r, int last, float[] x, int off, float[] lanes) {
+    float[] row = new float[cols()];
+    for (int k = 0; k < 4; k++) {
+      source.read(Math.min(r + k, last), row, 0);
+      Tile.lanes(row, body(), x, off, lanes, k * Lanes.L);
+    }
+  }
+
+  @Override
+  float tail(int r, float[] x, int off) {
     float[] row = new float[cols()];
     source.read(r, row, 0);
-    return Tile.dot(row, 0, cols(), body(), x, off, lanes);
+    float sum = 0;
+    for (int c = body(); c < cols(); c++) {
+      sum += row[c] * x[off + c];
+    }
+    return sum;
   }
 
   @Override

@@ -75,35 +75,52 @@ final class F16Matrix extends RowMatrix {
   }
 
   @Override
-  float dot(int r, float[] x, int off, float[] lanes) {
+  void four(int r, int last, float[] x, int off, float[] lanes) {
     MemorySegment weights = data;
-    long row = rowByte(r);
     int body = body();
-    FloatVector sum = FloatVector.zero(F);
-    for (int c = 0; c < body; c += 2 * L) {
-      IntVector pairs = IntVector.fromMemorySegment(I, weights, row + 2L * c, LITTLE);
-      FloatVector even =
-          pairs
-              .lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      FloatVector odd =
-          pairs
-              .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      sum = even.fma(FloatVector.fromArray(F, x, off + c), sum);
-      sum = odd.fma(FloatVector.fromArray(F, x, off + c + L), sum);
+    long a = rowByte(r);
+    long b = rowByte(Math.min(r + 1, last));
+    long c = rowByte(Math.min(r + 2, last));
+    long d = rowByte(Math.min(r + 3, last));
+    FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
+    for (int i = 0; i < body; i += 2 * L) {
+      FloatVector even = FloatVector.fromArray(F, x, off + i);
+      FloatVector odd = FloatVector.fromArray(F, x, off + i + L);
+      IntVector pairs = IntVector.fromMemorySegment(I, weights, a + 2L * i, LITTLE);
+      FloatVector w = pairs.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS).reinterpretAsFloats().mul(LANE_SHARE);
+      s0 = w.fma(even, s0);
+      w = pairs.lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS).reinterpretAsFloats().mul(LANE_SHARE);
+      s0 = w.fma(odd, s0);
+      pairs = IntVector.fromMemorySegment(I, weights, b + 2L * i, LITTLE);
+      w = pairs.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS).reinterpretAsFloats().mul(LANE_SHARE);
+      s1 = w.fma(even, s1);
+      w = pairs.lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS).reinterpretAsFloats().mul(LANE_SHARE);
+      s1 = w.fma(odd, s1);
+      pairs = IntVector.fromMemorySegment(I, weights, c + 2L * i, LITTLE);
+      w = pairs.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS).reinterpretAsFloats().mul(LANE_SHARE);
+      s2 = w.fma(even, s2);
+      w = pairs.lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS).reinterpretAsFloats().mul(LANE_SHARE);
+      s2 = w.fma(odd, s2);
+      pairs = IntVector.fromMemorySegment(I, weights, d + 2L * i, LITTLE);
+      w = pairs.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS).reinterpretAsFloats().mul(LANE_SHARE);
+      s3 = w.fma(even, s3);
+      w = pairs.lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS).reinterpretAsFloats().mul(LANE_SHARE);
+      s3 = w.fma(odd, s3);
     }
-    sum.intoArray(lanes, 0);
-    float tail = 0;
-    for (int c = body; c < cols(); c++) {
-      tail += element(row + 2L * c) * x[off + c];
+    s0.intoArray(lanes, 0);
+    s1.intoArray(lanes, L);
+    s2.intoArray(lanes, 2 * L);
+    s3.intoArray(lanes, 3 * L);
+  }
+
+  @Override
+  float tail(int r, float[] x, int off) {
+    long row = rowByte(r);
+    float sum = 0;
+    for (int c = body(); c < cols(); c++) {
+      sum += element(row + 2L * c) * x[off + c];
     }
-    return Lanes.sum(lanes, 0) + tail;
+    return sum;
   }
 
   @Override

@@ -36,7 +36,8 @@ final class F32Matrix extends RowMatrix {
     return cols() - cols() % L;
   }
 
-  private float tail(int r, float[] x, int off) {
+  @Override
+  float tail(int r, float[] x, int off) {
     long row = rowByte(r);
     float sum = 0;
     for (int c = body(); c < cols(); c++) {
@@ -46,17 +47,25 @@ final class F32Matrix extends RowMatrix {
   }
 
   @Override
-  float dot(int r, float[] x, int off, float[] lanes) {
+  void four(int r, int last, float[] x, int off, float[] lanes) {
     MemorySegment weights = data;
-    long row = rowByte(r);
     int body = body();
-    FloatVector sum = FloatVector.zero(F);
-    for (int c = 0; c < body; c += L) {
-      FloatVector w = FloatVector.fromMemorySegment(F, weights, row + 4L * c, LITTLE);
-      sum = w.fma(FloatVector.fromArray(F, x, off + c), sum);
+    long a = rowByte(r);
+    long b = rowByte(Math.min(r + 1, last));
+    long c = rowByte(Math.min(r + 2, last));
+    long d = rowByte(Math.min(r + 3, last));
+    FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
+    for (int i = 0; i < body; i += L) {
+      FloatVector v = FloatVector.fromArray(F, x, off + i);
+      s0 = FloatVector.fromMemorySegment(F, weights, a + 4L * i, LITTLE).fma(v, s0);
+      s1 = FloatVector.fromMemorySegment(F, weights, b + 4L * i, LITTLE).fma(v, s1);
+      s2 = FloatVector.fromMemorySegment(F, weights, c + 4L * i, LITTLE).fma(v, s2);
+      s3 = FloatVector.fromMemorySegment(F, weights, d + 4L * i, LITTLE).fma(v, s3);
     }
-    sum.intoArray(lanes, 0);
-    return Lanes.sum(lanes, 0) + tail(r, x, off);
+    s0.intoArray(lanes, 0);
+    s1.intoArray(lanes, L);
+    s2.intoArray(lanes, 2 * L);
+    s3.intoArray(lanes, 3 * L);
   }
 
   @Override

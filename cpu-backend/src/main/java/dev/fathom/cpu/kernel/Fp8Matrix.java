@@ -101,7 +101,8 @@ final class Fp8Matrix extends RowMatrix {
     return cols() - cols() % (4 * L);
   }
 
-  private float tail(int r, float[] x, int off) {
+  @Override
+  float tail(int r, float[] x, int off) {
     long row = (long) r * cols();
     float sum = 0;
     for (int c = body(); c < cols(); c++) {
@@ -111,45 +112,43 @@ final class Fp8Matrix extends RowMatrix {
     return sum;
   }
 
+  // Code past the compiler's limit for a method is not inlined, and each vector of it allocated.
   @Override
-  float dot(int r, float[] x, int off, float[] lanes) {
+  void four(int r, int last, float[] x, int off, float[] lanes) {
+    two(r, Math.min(r + 1, last), x, off, lanes, 0);
+    two(Math.min(r + 2, last), Math.min(r + 3, last), x, off, lanes, 2 * L);
+  }
+
+  private void two(int ra, int rb, float[] x, int off, float[] lanes, int to) {
     MemorySegment weights = data;
-    long row = (long) r * cols();
-    int scaleRow = scaleRow(r);
+    float[] factors = scales;
+    long a = (long) ra * cols();
+    long b = (long) rb * cols();
+    int scaleA = scaleRow(ra);
+    int scaleB = scaleRow(rb);
     int body = body();
-    FloatVector sum = FloatVector.zero(F);
-    for (int c = 0; c < body; c += 4 * L) {
-      IntVector quads = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
-      FloatVector scale = FloatVector.broadcast(F, scales[scaleRow + (c >> blockShift)]);
-      FloatVector w =
-          quads
-              .lanewise(VectorOperators.LSHL, 24)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(scale);
-      sum = FloatVector.fromArray(F, x, off + c).fma(w, sum);
-      w =
-          quads
-              .lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(scale);
-      sum = FloatVector.fromArray(F, x, off + c + L).fma(w, sum);
-      w =
-          quads
-              .lanewise(VectorOperators.LSHL, 8)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(scale);
-      sum = FloatVector.fromArray(F, x, off + c + 2 * L).fma(w, sum);
-      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(scale);
-      sum = FloatVector.fromArray(F, x, off + c + 3 * L).fma(w, sum);
+    FloatVector s0 = FloatVector.zero(F);
+    FloatVector s1 = s0;
+    for (int i = 0; i < body; i += 4 * L) {
+      FloatVector x0 = FloatVector.fromArray(F, x, off + i);
+      FloatVector x1 = FloatVector.fromArray(F, x, off + i + L);
+      FloatVector x2 = FloatVector.fromArray(F, x, off + i + 2 * L);
+      FloatVector x3 = FloatVector.fromArray(F, x, off + i + 3 * L);
+      IntVector q = IntVector.fromMemorySegment(I, weights, a + i, LITTLE);
+      FloatVector f = FloatVector.broadcast(F, factors[scaleA + (i >> blockShift)]);
+      s0 = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x0, s0);
+      s0 = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x1, s0);
+      s0 = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x2, s0);
+      s0 = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x3, s0);
+      q = IntVector.fromMemorySegment(I, weights, b + i, LITTLE);
+      f = FloatVector.broadcast(F, factors[scaleB + (i >> blockShift)]);
+      s1 = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x0, s1);
+      s1 = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x1, s1);
+      s1 = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x2, s1);
+      s1 = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x3, s1);
     }
-    sum.intoArray(lanes, 0);
-    return Lanes.sum(lanes, 0) + tail(r, x, off);
+    s0.intoArray(lanes, to);
+    s1.intoArray(lanes, to + L);
   }
 
   @Override

@@ -89,26 +89,43 @@ final class Int8Matrix extends RowMatrix {
   }
 
   @Override
-  float dot(int r, float[] x, int off, float[] lanes) {
+  void four(int r, int last, float[] x, int off, float[] lanes) {
     MemorySegment weights = data;
-    long row = (long) r * cols();
-    FloatVector sum = FloatVector.zero(F);
+    int cols = cols();
+    int rb = Math.min(r + 1, last);
+    int rc = Math.min(r + 2, last);
+    int rd = Math.min(r + 3, last);
+    FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
     for (int g = 0, c = 0; g < groups; g++) {
-      FloatVector scale = FloatVector.broadcast(F, scales[r * groups + g]);
+      FloatVector fa = FloatVector.broadcast(F, scales[r * groups + g]);
+      FloatVector fb = FloatVector.broadcast(F, scales[rb * groups + g]);
+      FloatVector fc = FloatVector.broadcast(F, scales[rc * groups + g]);
+      FloatVector fd = FloatVector.broadcast(F, scales[rd * groups + g]);
       for (int end = groupEnd(g); c < end; c += L) {
-        FloatVector w =
-            (FloatVector)
-                ByteVector.fromMemorySegment(B, weights, row + c, ByteOrder.LITTLE_ENDIAN)
-                    .convertShape(VectorOperators.B2F, F, 0);
-        sum = w.mul(scale).fma(FloatVector.fromArray(F, x, off + c), sum);
+        FloatVector v = FloatVector.fromArray(F, x, off + c);
+        FloatVector w = (FloatVector) ByteVector.fromMemorySegment(B, weights, (long) r * cols + c, ByteOrder.LITTLE_ENDIAN).convertShape(VectorOperators.B2F, F, 0);
+        s0 = w.mul(fa).fma(v, s0);
+        w = (FloatVector) ByteVector.fromMemorySegment(B, weights, (long) rb * cols + c, ByteOrder.LITTLE_ENDIAN).convertShape(VectorOperators.B2F, F, 0);
+        s1 = w.mul(fb).fma(v, s1);
+        w = (FloatVector) ByteVector.fromMemorySegment(B, weights, (long) rc * cols + c, ByteOrder.LITTLE_ENDIAN).convertShape(VectorOperators.B2F, F, 0);
+        s2 = w.mul(fc).fma(v, s2);
+        w = (FloatVector) ByteVector.fromMemorySegment(B, weights, (long) rd * cols + c, ByteOrder.LITTLE_ENDIAN).convertShape(VectorOperators.B2F, F, 0);
+        s3 = w.mul(fd).fma(v, s3);
       }
     }
-    sum.intoArray(lanes, 0);
-    float tail = 0;
+    s0.intoArray(lanes, 0);
+    s1.intoArray(lanes, L);
+    s2.intoArray(lanes, 2 * L);
+    s3.intoArray(lanes, 3 * L);
+  }
+
+  @Override
+  float tail(int r, float[] x, int off) {
+    float sum = 0;
     for (int c = body(); c < cols(); c++) {
-      tail += element(r, c) * x[off + c];
+      sum += element(r, c) * x[off + c];
     }
-    return Lanes.sum(lanes, 0) + tail;
+    return sum;
   }
 
   @Override

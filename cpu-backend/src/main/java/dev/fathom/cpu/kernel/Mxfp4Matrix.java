@@ -101,7 +101,13 @@ final class Mxfp4Matrix extends RowMatrix {
   }
 
   @Override
-  float dot(int r, float[] x, int off, float[] lanes) {
+  void four(int r, int last, float[] x, int off, float[] lanes) {
+    for (int k = 0; k < 4; k++) {
+      one(Math.min(r + k, last), x, off, lanes, k * L);
+    }
+  }
+
+  private void one(int r, float[] x, int off, float[] lanes, int to) {
     MemorySegment weights = data;
     long row = rowByte(r);
     long scaleRow = scaleByte(r);
@@ -127,12 +133,16 @@ final class Mxfp4Matrix extends RowMatrix {
         sum = w.fma(FloatVector.fromArray(F, x, off + c + k * L), sum);
       }
     }
-    sum.intoArray(lanes, 0);
-    float tail = 0;
-    for (int c = body; c < cols(); c++) {
-      tail += element(r, c) / INPUT_SHARE * x[off + c];
+    sum.intoArray(lanes, to);
+  }
+
+  @Override
+  float tail(int r, float[] x, int off) {
+    float sum = 0;
+    for (int c = body(); c < cols(); c++) {
+      sum += element(r, c) / INPUT_SHARE * x[off + c];
     }
-    return Lanes.sum(lanes, 0) + tail;
+    return sum;
   }
 
   @Override

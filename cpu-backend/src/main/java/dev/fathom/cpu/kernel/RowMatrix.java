@@ -34,10 +34,7 @@ public abstract sealed class RowMatrix extends Matrix
       float[] scratch) {
     int cols = cols();
     if (n == 1) {
-      int x = in.offset(first);
-      for (int r = from; r < to; r++) {
-        out[outOff + r] = dot(r, in.data(), x, scratch);
-      }
+      multiplyOne(from, to, in.data(), in.offset(first), out, outOff, scratch);
       return;
     }
     int step = Tile.rows(cols);
@@ -50,14 +47,34 @@ public abstract sealed class RowMatrix extends Matrix
     }
   }
 
+  /** Four rows at a time: one row's sum is a chain that waits for its own additions. */
+  private void multiplyOne(
+      int from, int to, float[] x, int off, float[] out, int outOff, float[] lanes) {
+    boolean hasTail = body() < cols();
+    for (int r = from; r < to; r += 4) {
+      four(r, to - 1, x, off, lanes);
+      Lanes.sums(lanes, 4);
+      int m = Math.min(4, to - r);
+      for (int k = 0; k < m; k++) {
+        out[outOff + r + k] = lanes[k] + (hasTail ? tail(r + k, x, off) : 0f);
+      }
+    }
+  }
+
   /** Returns the columns that go in whole vectors; the others are added one by one. */
   abstract int body();
 
-  /** Returns row r times x[off, off + C). */
-  abstract float dot(int r, float[] x, int off, float[] lanes);
+  /**
+   * Writes the sums in lanes of the bodies of rows r, r + 1, r + 2 and r + 3, or of the last row
+   * where there is no such row, with x[off, off + C) to lanes[0, 4 L).
+   */
+  abstract void four(int r, int last, float[] x, int off, float[] lanes);
+
+  /** Returns the sum of the columns behind the body of row r with x[off, off + C). */
+  abstract float tail(int r, float[] x, int off);
 
   /**
-   * Writes the float32 weights of row r that {@link #dot} multiplies, in {@link #order()}.
+   * Writes the float32 weights of row r that {@link #four} multiplies, in {@link #order()}.
    *
    * @param off where the first vector goes; the next one goes 4 L further on
    * @param tail where the columns behind {@link #body()} go

@@ -161,18 +161,13 @@ final class Tile {
     d3.intoArray(w, 15 * L);
   }
 
-  /** Returns w[row, row + cols) times x[off..], with the bits of {@link #panel}. */
-  static float dot(float[] w, int row, int cols, int body, float[] x, int off, float[] lanes) {
+  /** Writes the sums in lanes of w[0, body) times x[off..] to lanes[to, to + L). */
+  static void lanes(float[] w, int body, float[] x, int off, float[] lanes, int to) {
     FloatVector sum = FloatVector.zero(F);
     for (int c = 0; c < body; c += L) {
-      FloatVector v = FloatVector.fromArray(F, w, row + c);
+      FloatVector v = FloatVector.fromArray(F, w, c);
       sum = v.fma(FloatVector.fromArray(F, x, off + c), sum);
     }
-    sum.intoArray(lanes, 0);
-    float tail = 0;
-    for (int c = body; c < cols; c++) {
-      tail += w[row + c] * x[off + c];
-    }
-    return Lanes.sum(lanes, 0) + tail;
+    sum.intoArray(lanes, to);
   }
 }
