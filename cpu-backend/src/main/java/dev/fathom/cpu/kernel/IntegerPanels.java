@@ -68,7 +68,7 @@ final class IntegerPanels extends Matrix implements Integers {
     this.data = allocator.allocate(panels * panelBytes, 64);
     this.scales = allocator.allocate(panels * groups * P * Float.BYTES, 64);
     this.zeros = allocator.allocate(hasZeros ? panels * groups * P : 0, 64);
-    int blocksOfGroup = groups == 1 ? blocks : groupSize / Activation.BLOCK;
+    int blocksOfGroup = groups == 1 ? Math.max(1, blocks) : groupSize / Activation.BLOCK;
     this.kernel = new IntegerKernel(data, blocks, groups, blocksOfGroup);
   }
 
@@ -213,10 +213,13 @@ final class IntegerPanels extends Matrix implements Integers {
       int outOff,
       int outStride,
       float[] scratch) {
+    if (!hasZeros) {
+      Arrays.fill(scratch, TABLES + groups * P, TABLES + 2 * groups * P, 0f);
+    }
     for (int panel = from / P; panel * P < to; panel++) {
       int begin = Math.max(from, panel * P);
       int len = Math.min(to, (panel + 1) * P) - begin;
-      readTables(panel, scratch);
+      readScales(panel, scratch);
       for (int i = 0; i < n; i += TOKENS) {
         int m = Math.min(TOKENS, n - i);
         products(panel, in, first + i, m, scratch);
@@ -228,16 +231,14 @@ final class IntegerPanels extends Matrix implements Integers {
     }
   }
 
-  /** Writes the scales and then the zero points of a panel. */
-  private void readTables(int panel, float[] scratch) {
+  /** Writes the scales and, where there are any, the zero points of a panel behind them. */
+  private void readScales(int panel, float[] scratch) {
     int len = groups * P;
     MemorySegment.copy(scales, FLOAT, (long) panel * len * Float.BYTES, scratch, TABLES, len);
     if (hasZeros) {
       for (int i = 0; i < len; i++) {
         scratch[TABLES + len + i] = zeros.get(ValueLayout.JAVA_BYTE, (long) panel * len + i);
       }
-    } else {
-      Arrays.fill(scratch, TABLES + len, TABLES + 2 * len, 0f);
     }
   }
 
@@ -245,29 +246,36 @@ final class IntegerPanels extends Matrix implements Integers {
   private void products(int panel, Vectors in, int i, int m, float[] scratch) {
     long at = (long) panel * panelBytes;
     int sums = TABLES + 2 * groups * P;
-    float[] x = in.data();
-    int x0 = in.offset(i);
-    if (m == 1) {
-      if (bits == 4) {
-        kernel.one4(at, x, x0, scratch, sums);
-      } else {
-        kernel.one8(at, x, x0, scratch, sums);
-      }
-      kernel.scale(scratch, sums, P, x, x0 + columns, TABLES, 0);
-      return;
-    }
     // Missing vectors are computed again and dropped.
-    int x1 = in.offset(i + 1);
+    int x0 = in.offset(i);
+    int x1 = in.offset(i + Math.min(1, m - 1));
     int x2 = in.offset(i + Math.min(2, m - 1));
     int x3 = in.offset(i + m - 1);
+    float[] x = in.data();
     if (bits == 4) {
-      kernel.four4(at, x, x0, x1, x2, x3, scratch, sums);
+      if (m == 1) {
+        kernel.one4(at, x, x0, scratch, sums);
+      } else {
+        kernel.four4(at, x, x0, x1, x2, x3, scratch, sums);
+      }
+      for (int j = 0; j < m; j++) {
+        int stride = m == 1 ? L : TOKENS * L;
+        int scales = in.offset(i + j) + columns;
+        kernel.scale4(scratch, sums + j * L, stride, x, scales, TABLES, j * P);
+      }
+      return;
+    }
+    if (m == 1) {
+      kernel.one8(at, x, x0, scratch, sums, TOKENS * P);
     } else {
-      kernel.four8(at, x, x0, x1, x2, x3, scratch, sums);
+      kernel.two8(at, x, x0, x1, scratch, sums, TOKENS * P);
+    }
+    if (m > 2) {
+      kernel.two8(at, x, x2, x3, scratch, sums + 2 * P, TOKENS * P);
     }
     for (int j = 0; j < m; j++) {
       int scales = in.offset(i + j) + columns;
-      kernel.scale(scratch, sums + j * P, TOKENS * P, x, scales, TABLES, j * P);
+      kernel.scale8(scratch, sums + j * P, TOKENS * P, x, scales, TABLES, j * P);
     }
   }
 }
