@@ -136,16 +136,62 @@ final class Fp8Matrix extends RowMatrix {
       FloatVector x3 = FloatVector.fromArray(F, x, off + i + 3 * L);
       IntVector q = IntVector.fromMemorySegment(I, weights, a + i, LITTLE);
       FloatVector f = FloatVector.broadcast(F, factors[scaleA + (i >> blockShift)]);
-      s0 = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x0, s0);
-      s0 = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x1, s0);
-      s0 = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x2, s0);
-      s0 = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x3, s0);
+      s0 =
+          q.lanewise(VectorOperators.LSHL, 24)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(f)
+              .fma(x0, s0);
+      s0 =
+          q.lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(f)
+              .fma(x1, s0);
+      s0 =
+          q.lanewise(VectorOperators.LSHL, 8)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(f)
+              .fma(x2, s0);
+      s0 =
+          q.lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(f)
+              .fma(x3, s0);
       q = IntVector.fromMemorySegment(I, weights, b + i, LITTLE);
       f = FloatVector.broadcast(F, factors[scaleB + (i >> blockShift)]);
-      s1 = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x0, s1);
-      s1 = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x1, s1);
-      s1 = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x2, s1);
-      s1 = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(f).fma(x3, s1);
+      s1 =
+          q.lanewise(VectorOperators.LSHL, 24)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(f)
+              .fma(x0, s1);
+      s1 =
+          q.lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(f)
+              .fma(x1, s1);
+      s1 =
+          q.lanewise(VectorOperators.LSHL, 8)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(f)
+              .fma(x2, s1);
+      s1 =
+          q.lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(f)
+              .fma(x3, s1);
     }
     s0.intoArray(lanes, to);
     s1.intoArray(lanes, to + L);

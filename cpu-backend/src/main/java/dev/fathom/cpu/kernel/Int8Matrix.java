@@ -103,13 +103,29 @@ final class Int8Matrix extends RowMatrix {
       FloatVector fd = FloatVector.broadcast(F, scales[rd * groups + g]);
       for (int end = groupEnd(g); c < end; c += L) {
         FloatVector v = FloatVector.fromArray(F, x, off + c);
-        FloatVector w = (FloatVector) ByteVector.fromMemorySegment(B, weights, (long) r * cols + c, ByteOrder.LITTLE_ENDIAN).convertShape(VectorOperators.B2F, F, 0);
+        FloatVector w =
+            (FloatVector)
+                ByteVector.fromMemorySegment(
+                        B, weights, (long) r * cols + c, ByteOrder.LITTLE_ENDIAN)
+                    .convertShape(VectorOperators.B2F, F, 0);
         s0 = w.mul(fa).fma(v, s0);
-        w = (FloatVector) ByteVector.fromMemorySegment(B, weights, (long) rb * cols + c, ByteOrder.LITTLE_ENDIAN).convertShape(VectorOperators.B2F, F, 0);
+        w =
+            (FloatVector)
+                ByteVector.fromMemorySegment(
+                        B, weights, (long) rb * cols + c, ByteOrder.LITTLE_ENDIAN)
+                    .convertShape(VectorOperators.B2F, F, 0);
         s1 = w.mul(fb).fma(v, s1);
-        w = (FloatVector) ByteVector.fromMemorySegment(B, weights, (long) rc * cols + c, ByteOrder.LITTLE_ENDIAN).convertShape(VectorOperators.B2F, F, 0);
+        w =
+            (FloatVector)
+                ByteVector.fromMemorySegment(
+                        B, weights, (long) rc * cols + c, ByteOrder.LITTLE_ENDIAN)
+                    .convertShape(VectorOperators.B2F, F, 0);
         s2 = w.mul(fc).fma(v, s2);
-        w = (FloatVector) ByteVector.fromMemorySegment(B, weights, (long) rd * cols + c, ByteOrder.LITTLE_ENDIAN).convertShape(VectorOperators.B2F, F, 0);
+        w =
+            (FloatVector)
+                ByteVector.fromMemorySegment(
+                        B, weights, (long) rd * cols + c, ByteOrder.LITTLE_ENDIAN)
+                    .convertShape(VectorOperators.B2F, F, 0);
         s3 = w.mul(fd).fma(v, s3);
       }
     }

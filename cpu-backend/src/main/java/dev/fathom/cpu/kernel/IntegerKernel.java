@@ -74,7 +74,9 @@ final class IntegerKernel {
   }
 
   // Only forced inlining happens in so long a method: a helper would box its vectors.
-  /** Sums blocks of 4-bit columns for four vectors: [block][4][L], two sums of 16 bits in an int. */
+  /**
+   * Sums blocks of 4-bit columns for four vectors: [block][4][L], two sums of 16 bits in an int.
+   */
   void four4(long at, float[] x, int x0, int x1, int x2, int x3, float[] out, int to) {
     MemorySegment weights = data;
     long w = at;
