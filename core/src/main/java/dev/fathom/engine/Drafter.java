@@ -91,8 +91,25 @@ final class Drafter {
       log.warn("draft step failed: tokens={} reason={}", numTokens, e.toString());
       dropGuesses(plan);
     } finally {
+      unmask(plan);
       for (int i = 0; i < drafting.length; i++) {
         drafting[i] = null;
+      }
+    }
+  }
+
+  /**
+   * Takes back what constraints took for the masks of guesses, and restores the next row's mask.
+   */
+  private static void unmask(StepPlan plan) {
+    for (int i = 0; i < plan.size(); i++) {
+      Sequence s = plan.sequence(i);
+      Drafts drafts = s.drafts;
+      RowMask constraints = s.constraints;
+      if (drafts != null && constraints != null && drafts.masked() > 0) {
+        constraints.rollback(drafts.masked());
+        drafts.setMasked(0);
+        s.mask = constraints.next();
       }
     }
   }
@@ -152,9 +169,17 @@ final class Drafter {
   private void want(Sequence s, Drafts drafts) {
     drafting[numDrafting] = s;
     state[numDrafting++] = numTokens - 1;
-    // The mask of the next row is known; those behind it would follow from guesses.
-    long @Nullable [] mask = drafts.count() == 0 ? s.mask : null;
-    rows.add(drafts.params, s.numTokens() + (long) drafts.count(), null, mask);
+    rows.add(drafts.params, s.numTokens() + (long) drafts.count(), null, nextMask(s, drafts));
+  }
+
+  /** The mask of the next row is known; that behind a guess follows from it. */
+  private static long @Nullable [] nextMask(Sequence s, Drafts drafts) {
+    RowMask constraints = s.constraints;
+    if (constraints == null || drafts.count() == 0) {
+      return s.mask;
+    }
+    drafts.setMasked(drafts.masked() + 1);
+    return constraints.after(drafts.token(drafts.count() - 1));
   }
 
   /** Takes a guess of each drafting sequence and fills the step of those that go on. */

@@ -21,6 +21,7 @@ final class Drafts {
   private final int[] token;
   private int count;
   private int assumed;
+  private int masked;
   private int numDrafted;
   private int numAccepted;
   private int numFirstDrafted;
@@ -60,6 +61,15 @@ final class Drafts {
 
   void clear() {
     count = 0;
+  }
+
+  /** Returns how many guesses the choice's constraints took to mask the guesses behind them. */
+  int masked() {
+    return masked;
+  }
+
+  void setMasked(int guesses) {
+    masked = guesses;
   }
 
   /** Returns how many guesses the sampling of the running step took for granted. */

@@ -14,6 +14,7 @@ import dev.fathom.Generation;
 import dev.fathom.GenerationRequest;
 import dev.fathom.Prompt;
 import dev.fathom.ResponseFormat;
+import dev.fathom.Speculation;
 import dev.fathom.Token;
 import dev.fathom.TokenKind;
 import dev.fathom.TokenStream;
@@ -26,6 +27,8 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The trained sample model under response formats, at temperatures at which it babbles. */
 class StructuredOutputTest {
@@ -161,6 +164,53 @@ class StructuredOutputTest {
         hot(Prompt.text("Date:"), ResponseFormat.regex("[0-9]{4}-[0-9]{2}"), 3).n(8).build();
     assertThat(model.generate(request).choices())
         .allSatisfy(choice -> assertThat(choice.text()).matches("[0-9]{4}-[0-9]{2}"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"cpu", "reference"})
+  void guessesChangeNothingUnderAFormatAndManyHold(String backend) {
+    String schema =
+        """
+        {"type": "object", "properties": {"city": {"type": "string", "maxLength": 6},
+         "size": {"enum": ["small", "large"]}}, "required": ["city", "size"],
+         "additionalProperties": false}\
+        """;
+    List<ResponseFormat> formats =
+        List.of(
+            ResponseFormat.jsonSchema(schema),
+            ResponseFormat.regex("(Oslo|Bergen), [0-9]{4}-[0-9]{2}(, again){0,3}"));
+    List<Speculation> ways =
+        List.of(Speculation.mtp(1), Speculation.mtp(3), Speculation.ngram(4, 1, 4));
+    try (DeepSeekModel drafting =
+        DeepSeekModel.builder(Path.of("models", "sample"))
+            .backend(backend)
+            .contextTokens(128)
+            .maxSequences(4)
+            .speculation(Speculation.mtp())
+            .load()) {
+      int held = 0;
+      for (int i = 0; i < 8; i++) {
+        Prompt prompt = Prompt.chat(user("What is the capital of Norway?")).thinking(i > 5);
+        GenerationRequest plain =
+            hot(prompt, formats.get(i % 2), i)
+                .temperature(i < 4 ? 0 : 1.2)
+                .maxTokens(56)
+                .speculation(Speculation.off())
+                .build();
+        Generation expected = drafting.generate(plain);
+        for (Speculation way : ways) {
+          Generation drafted = drafting.generate(plain.toBuilder().speculation(way).build());
+          assertThat(drafted.choices().getFirst().logprobs())
+              .as("%s %s", way, expected.text())
+              .isEqualTo(expected.choices().getFirst().logprobs());
+          held += drafted.usage().acceptedDraftTokens();
+        }
+        if (expected.finishReason() == FinishReason.EOS && i % 2 == 0) {
+          isValid(schema, expected.text());
+        }
+      }
+      assertThat(held).isGreaterThan(20);
+    }
   }
 
   @Test
