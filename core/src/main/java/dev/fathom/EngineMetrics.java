@@ -30,6 +30,8 @@ import java.util.Map;
  * @param finished choices by why they ended
  * @param histograms times and sizes
  * @param secondTier blocks outside the KV cache, all 0 without such a tier
+ * @param expertLoad tokens of each expert, for each layer with experts; empty for dense models and
+ *     backends that do not count. Counted while steps run, so it may be ahead of the rest
  */
 public record EngineMetrics(
     long runningSequences,
@@ -49,13 +51,15 @@ public record EngineMetrics(
     long acceptedTokens,
     Map<FinishReason, Long> finished,
     Histograms histograms,
-    SecondTier secondTier) {
+    SecondTier secondTier,
+    List<LayerLoad> expertLoad) {
 
-  /** Copies the map. */
+  /** Copies map and list. */
   public EngineMetrics {
     Map<FinishReason, Long> copy = new EnumMap<>(FinishReason.class);
     copy.putAll(finished);
     finished = Map.copyOf(copy);
+    expertLoad = List.copyOf(expertLoad);
   }
 
   /** Returns the part of draft tokens that was accepted, 0 without drafts. */
@@ -106,6 +110,34 @@ public record EngineMetrics(
    * @param damagedBlocks blocks of files that were not as they were written, and were not used
    */
   public record SecondTier(long keptBlocks, long restoredTokens, long damagedBlocks) {}
+
+  /**
+   * What the experts of a layer computed.
+   *
+   * @param layer its number in the model
+   * @param tokens tokens of each routed expert, prompts and guesses that did not hold included
+   */
+  public record LayerLoad(int layer, List<Long> tokens) {
+
+    /** Copies the list. */
+    public LayerLoad {
+      tokens = List.copyOf(tokens);
+    }
+
+    /**
+     * Returns mean over maximum: 1 if all experts did the same or nothing, 1/E if one did all. What
+     * expert parallelism loses to waiting.
+     */
+    public double balancedness() {
+      long max = 0;
+      long sum = 0;
+      for (long count : tokens) {
+        max = Math.max(max, count);
+        sum += count;
+      }
+      return max == 0 ? 1 : (double) sum / tokens.size() / max;
+    }
+  }
 
   /**
    * Values in buckets.

@@ -1,10 +1,12 @@
 package dev.fathom;
 
+import dev.fathom.backend.ExpertLoads;
 import dev.fathom.engine.EndReason;
 import dev.fathom.engine.Engine;
 import dev.fathom.engine.MetricsRecorder;
 import dev.fathom.engine.MetricsRecorder.Counter;
 import dev.fathom.engine.MetricsRecorder.Gauge;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
 
@@ -36,7 +38,13 @@ final class EngineReadings {
         new EngineMetrics.SecondTier(
             s.get(Counter.KEPT_BLOCKS),
             s.get(Counter.RESTORED_TOKENS),
-            s.get(Counter.DAMAGED_BLOCKS)));
+            s.get(Counter.DAMAGED_BLOCKS)),
+        engine.expertLoads().layers().stream().map(EngineReadings::load).toList());
+  }
+
+  private static EngineMetrics.LayerLoad load(ExpertLoads.Layer layer) {
+    return new EngineMetrics.LayerLoad(
+        layer.number(), Arrays.stream(layer.tokens()).boxed().toList());
   }
 
   private static Map<FinishReason, Long> finished(MetricsRecorder.Snapshot s) {

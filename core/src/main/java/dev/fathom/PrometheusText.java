@@ -33,6 +33,7 @@ final class PrometheusText {
     counter("spec_decode_num_draft_tokens", "Tokens drafted.", m.draftTokens());
     counter("spec_decode_num_accepted_tokens", "Drafted tokens accepted.", m.acceptedTokens());
     finished(m);
+    experts(m);
     EngineMetrics.Histograms h = m.histograms();
     histogram("time_to_first_token_seconds", "Submission to first token.", h.timeToFirstToken());
     histogram("inter_token_latency_seconds", "Between two tokens.", h.interToken());
@@ -59,6 +60,24 @@ final class PrometheusText {
           .append(label)
           .append("\"} ")
           .append(m.finished().getOrDefault(reason, 0L))
+          .append('\n');
+    }
+  }
+
+  /** One number for each layer: those of all experts are in {@link EngineMetrics#expertLoad}. */
+  private void experts(EngineMetrics m) {
+    if (m.expertLoad().isEmpty()) {
+      return;
+    }
+    String name = "expert_balancedness";
+    head(name, "Mean over maximum of the tokens of a layer's experts.", "gauge");
+    for (EngineMetrics.LayerLoad load : m.expertLoad()) {
+      out.append(prefix)
+          .append(name)
+          .append("{layer=\"")
+          .append(load.layer())
+          .append("\"} ")
+          .append(number(load.balancedness()))
           .append('\n');
     }
   }

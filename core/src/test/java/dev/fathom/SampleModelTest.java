@@ -178,6 +178,30 @@ class SampleModelTest {
   }
 
   @Test
+  void metricsTellTheLoadOfEachLayersExperts() {
+    List<EngineMetrics.LayerLoad> before = model.metrics().expertLoad();
+    Usage usage =
+        model.generate(GenerationRequest.of(Prompt.text("What is")).maxTokens(9).build()).usage();
+    List<EngineMetrics.LayerLoad> after = model.metrics().expertLoad();
+    assertThat(after).extracting(EngineMetrics.LayerLoad::layer).containsExactly(1, 2, 3, 4, 5);
+    // The last token that is put out is not computed.
+    int computed = usage.promptTokens() + usage.completionTokens() - 1 - usage.cachedTokens();
+    for (int i = 0; i < after.size(); i++) {
+      assertThat(sum(after.get(i)) - sum(before.get(i))).isEqualTo(4L * computed);
+      assertThat(after.get(i).tokens()).hasSize(16);
+      assertThat(after.get(i).balancedness()).isBetween(1.0 / 16, 1.0);
+    }
+    assertThat(model.metrics().toPrometheus("fathom:"))
+        .contains("fathom:expert_balancedness{layer=\"5\"} 0.");
+    assertThat(new EngineMetrics.LayerLoad(0, List.of(3L, 0L, 0L)).balancedness())
+        .isEqualTo(1.0 / 3);
+  }
+
+  private static long sum(EngineMetrics.LayerLoad load) {
+    return load.tokens().stream().mapToLong(i -> i).sum();
+  }
+
+  @Test
   void rawTextStartsWithTheBeginToken() {
     int[] ids = model.encode(Prompt.text("What is"));
     assertThat(ids[0]).isZero();

@@ -64,6 +64,11 @@ public interface Executable extends AutoCloseable {
   /** Copies a block's bytes in, as {@link #exportBlock} wrote them. */
   void importBlock(int group, int block, MemorySegment source);
 
+  /** Returns the tokens of the main program's experts; counted while steps run, read by any. */
+  default ExpertLoads expertLoads() {
+    return ExpertLoads.NONE;
+  }
+
   /**
    * Asks the running step to fail soon; later ones fail too. For closing: nobody wants the results
    * any more. Does nothing where a step cannot be stopped. Any thread, also after closing.

@@ -1,6 +1,7 @@
 package dev.fathom.engine;
 
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.ExpertLoads;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.GenerationException;
@@ -250,6 +251,11 @@ public final class Engine implements AutoCloseable {
   /** Returns its numbers as they were between two events. Any thread; never waits. */
   public MetricsRecorder.Snapshot metrics() {
     return telemetry.metrics().snapshot();
+  }
+
+  /** Returns the tokens of each expert so far. Any thread; never waits. */
+  public ExpertLoads expertLoads() {
+    return executable.expertLoads();
   }
 
   /** Returns how many requests wait for their first step. */

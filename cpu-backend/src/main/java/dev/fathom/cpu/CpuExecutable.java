@@ -3,6 +3,7 @@ package dev.fathom.cpu;
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.ExpertLoads;
 import dev.fathom.backend.FinishedStep;
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.backend.ProgramSet;
@@ -140,6 +141,11 @@ final class CpuExecutable implements Executable {
               e);
       throw broken;
     }
+  }
+
+  @Override
+  public ExpertLoads expertLoads() {
+    return programs[0].step().expertLoads();
   }
 
   @Override

@@ -1,6 +1,7 @@
 package dev.fathom.cpu;
 
 import dev.fathom.backend.Adapter;
+import dev.fathom.backend.ExpertLoads;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.SwiGlu;
@@ -31,6 +32,7 @@ final class MoeOperation implements Operation {
   private final Adapters.Site[] downSites;
   private final Step step;
   private final Scratch scratch;
+  private final ExpertLoads.Layer load;
   private final float[] in;
   private final float[] out;
   private final int hidden;
@@ -71,6 +73,7 @@ final class MoeOperation implements Operation {
     this.downSites = sites(Expert::down);
     this.step = step;
     this.scratch = scratch;
+    this.load = step.expertLoads().layer(op);
     this.in = step.data(op.input());
     this.out = step.data(op.result());
     this.hidden = experts[0].gate().cols();
@@ -112,6 +115,7 @@ final class MoeOperation implements Operation {
     float[] weights = step.data(op.routing());
     ExpertPlan plan = scratch.plan;
     plan.build(step.numTokens(), topK, step.ints(op.routing()), experts.length);
+    load.add(plan);
     for (int i = 0; i < plan.numAssignments(); i++) {
       scratch.tokenOf[i] = plan.tokenOf(i);
       scratch.weightOf[i] = weights[plan.assignmentOf(i)];

@@ -1,6 +1,7 @@
 package dev.fathom.cpu;
 
 import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.ExpertLoads;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.ScratchPlan;
 import dev.fathom.backend.StepBatch;
@@ -23,6 +24,7 @@ final class Step {
   private final ThreadTeam team;
   private final long worthADispatch;
   private final ScratchPlan plan;
+  private final ExpertLoads expertLoads;
   private final Sizes sizes;
   private final float[][] slots;
   private final int[][] ints;
@@ -45,6 +47,7 @@ final class Step {
     this.worthADispatch = worthADispatch;
     this.plan = new ScratchPlan(program, options.outputs());
     this.sizes = new Sizes(program, options);
+    this.expertLoads = ExpertLoads.of(program);
     this.slots = new float[plan.slots().size()][];
     this.ints = new int[plan.slots().size()][];
     this.ordered = new float[sizes.ordered()];
@@ -93,6 +96,11 @@ final class Step {
         System.arraycopy(states, next.hidden(t) * width, data(hidden), t * width, width);
       }
     }
+  }
+
+  /** Returns the tokens of the program's experts. */
+  ExpertLoads expertLoads() {
+    return expertLoads;
   }
 
   CompileOptions options() {

@@ -41,7 +41,7 @@ import org.openjdk.jmh.infra.Blackhole;
 public class TokenMaskBenchmark {
 
   /** Which grammar. */
-  @Param({"object", "schema", "regex"})
+  @Param({"object", "schema", "regex", "gbnf"})
   public String kind = "object";
 
   private CompiledGrammar grammar;
@@ -78,6 +78,17 @@ public class TokenMaskBenchmark {
               """,
               JsonGap.FLEXIBLE,
               false);
+      case "gbnf" ->
+          new GrammarSource.Gbnf(
+              """
+              root ::= (statement "\\n")+
+              statement ::= name " = " sum
+              sum ::= product (" + " product)*
+              product ::= atom ("*" atom)*
+              atom ::= name | number | "(" sum ")"
+              name ::= [a-z]+
+              number ::= [0-9]+ ("." [0-9]+)?
+              """);
       default -> new GrammarSource.Regex("(https?://)?[a-z0-9.-]+(/[\\w.~-]*)*( [A-Z][a-z]+)*");
     };
   }
@@ -90,6 +101,7 @@ public class TokenMaskBenchmark {
       case "schema" ->
           "{\"name\": \"Johann Wolfgang von Goethe\", \"age\": 82, \"tags\": [\"red\", \"blue\"], "
               + "\"born\": \"1749-08-28\", \"bio\": \"A German poet, playwright, novelist and critic\"}";
+      case "gbnf" -> "total = (price + 12.5)*count + ((a*b) + 3)\nrate = total*(1 + vat)\n";
       default -> "https://example.com/some/path/to/a.file Hello World Again";
     };
   }

@@ -2,6 +2,7 @@ package dev.fathom.backend.reference;
 
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.CompileOptions;
+import dev.fathom.backend.ExpertLoads;
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.backend.RowSampler;
 import dev.fathom.backend.SampledRows;
@@ -40,6 +41,7 @@ final class Interpreter {
   private final int[][] ints;
   private final Scratch scratch;
   private final ExpertPlan expertPlan = new ExpertPlan();
+  private final ExpertLoads expertLoads;
   private final Map<String, float[]> vectors = new HashMap<>();
   private final int[] tokens;
   private StepBatch batch;
@@ -52,6 +54,7 @@ final class Interpreter {
       PagedKv kv,
       @Nullable Adapter[] adapters) {
     this.program = program;
+    this.expertLoads = ExpertLoads.of(program);
     this.weights = weights;
     this.options = options;
     this.kv = kv;
@@ -97,6 +100,11 @@ final class Interpreter {
       }
       run(op);
     }
+  }
+
+  /** Returns the tokens of the program's experts. */
+  ExpertLoads expertLoads() {
+    return expertLoads;
   }
 
   /** Makes the running step, and every later one, fail before its next operation. Any thread. */
@@ -306,6 +314,7 @@ final class Interpreter {
     int topK = op.routing().shape().last();
     List<Expert> experts = op.experts();
     expertPlan.build(batch.numTokens(), topK, ints[slot], experts.size());
+    expertLoads.layer(op).add(expertPlan);
     for (int e = 0; e < experts.size(); e++) {
       if (expertPlan.count(e) > 0) {
         activate(experts.get(e), e, data(op.input()), op.limit());

@@ -3,6 +3,7 @@ package dev.fathom.backend.reference;
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.ExpertLoads;
 import dev.fathom.backend.FinishedStep;
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.backend.ProgramSet;
@@ -98,6 +99,11 @@ final class ReferenceExecutable implements Executable {
       throw new IllegalArgumentException(
           "must be " + first + " <= slot < " + NUM_ADAPTER_SLOTS + ": adapter slot=" + slot);
     }
+  }
+
+  @Override
+  public ExpertLoads expertLoads() {
+    return interpreters[0].expertLoads();
   }
 
   @Override

@@ -28,6 +28,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -116,6 +117,25 @@ abstract class FailureContract extends DraftContract {
         .hasMessage("step: expected to run to its end, was aborted");
     rig.close();
     rig.executable().abort();
+  }
+
+  @Test
+  void theTokensOfEachExpertAreCountedHoweverTheyAreCut() {
+    int[] tokens = TinyModel.tokens(11, 3);
+    try (Rig whole = rig();
+        Rig cut = rig()) {
+      int[] blocks = whole.blocksFor(11);
+      whole.run(Seq.last(blocks, 0, tokens));
+      cut.run(Seq.none(blocks, 0, part(tokens, 0, 6)));
+      cut.run(Seq.last(blocks, 6, part(tokens, 6, 11)));
+      long[] counts = whole.executable().expertLoads().layers().getFirst().tokens();
+      assertThat(whole.executable().expertLoads().layers()).hasSize(1);
+      assertThat(Arrays.stream(counts).sum()).isEqualTo(11L * TinyModel.TOP_K);
+      assertThat(cut.executable().expertLoads().layers().getFirst().tokens()).isEqualTo(counts);
+      whole.run(Seq.last(blocks, 0, tokens));
+      assertThat(whole.executable().expertLoads().layers().getFirst().tokens())
+          .isEqualTo(Arrays.stream(counts).map(n -> 2 * n).toArray());
+    }
   }
 
   private static EngineRequest request(int token) {

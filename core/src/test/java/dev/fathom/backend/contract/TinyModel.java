@@ -31,6 +31,9 @@ public final class TinyModel {
   /** Width of the residual stream. */
   public static final int HIDDEN = 26;
 
+  /** Experts of a token. */
+  public static final int TOP_K = 3;
+
   private static final int HEADS = 3;
   private static final int NOPE = 6;
   private static final int ROPE = 4;
@@ -100,7 +103,7 @@ public final class TinyModel {
   }
 
   private Value mixture(Value x) {
-    RouterSpec spec = new RouterSpec.SigmoidNoAuxTc(EXPERTS, 3, 2, 1, true, 2.5);
+    RouterSpec spec = new RouterSpec.SigmoidNoAuxTc(EXPERTS, TOP_K, 2, 1, true, 2.5);
     WeightRef gate = weights.normal("1.gate.weight", WeightFormat.F32, 0.4, EXPERTS, HIDDEN);
     WeightRef bias = weights.normal("1.gate.bias", WeightFormat.F32, 0.1, EXPERTS);
     List<Expert> experts = new ArrayList<>();
