@@ -56,6 +56,22 @@ final class Configuration {
     return states.length == 0 && !ends;
   }
 
+  /**
+   * Returns whether both are the same, and all that lies below them; may say no, see {@link Frame}.
+   */
+  boolean sameBelow(Configuration other, int maxFrames) {
+    boolean alike =
+        other.hash == hash
+            && other.ends == ends
+            && Arrays.equals(states, other.states)
+            && Arrays.equals(counts, other.counts);
+    int[] budget = {maxFrames};
+    for (int i = 0; alike && i < frames.length; i++) {
+      alike = frames[i].sameBelow(other.frames[i], budget);
+    }
+    return alike;
+  }
+
   @Override
   public boolean equals(Object other) {
     return other instanceof Configuration c

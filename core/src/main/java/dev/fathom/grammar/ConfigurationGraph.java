@@ -25,6 +25,7 @@ final class ConfigurationGraph {
   private final Map<FrameKey, Frame> frames = new HashMap<>();
   private final Map<Mask, long[]> masks = new HashMap<>();
   private final Configuration[] path;
+  private final MaskCache wholeMasks = new MaskCache();
   private int[] open = new int[64];
 
   /** A mask by its content. */
@@ -59,6 +60,11 @@ final class ConfigurationGraph {
     this.stepper = new Stepper(net, GrammarMatcher.MAX_DEPTH);
     this.plainBytes = PlainText.representatives(net.classOf);
     this.path = new Configuration[vocabulary.all().maxDepth() + 1];
+  }
+
+  /** Returns the masks that were put together last. */
+  MaskCache wholeMasks() {
+    return wholeMasks;
   }
 
   TokenBytes vocabulary() {

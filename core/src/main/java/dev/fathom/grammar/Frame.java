@@ -77,6 +77,27 @@ final class Frame {
     return alike;
   }
 
+  /**
+   * Returns whether both return to the same places, and these to the same, down to the bottom. May
+   * say no where the answer would take too long.
+   *
+   * @param budget frames that may be looked at, one number
+   */
+  boolean sameBelow(Frame other, int[] budget) {
+    if (other == this) {
+      return true;
+    }
+    boolean alike =
+        --budget[0] > 0
+            && other.hash == hash
+            && Arrays.equals(states, other.states)
+            && Arrays.equals(counts, other.counts);
+    for (int i = 0; alike && i < parents.length; i++) {
+      alike = parents[i].sameBelow(other.parents[i], budget);
+    }
+    return alike;
+  }
+
   /** A hash that is equal where {@link #sameCallers} is true. */
   int callersHash() {
     return hash;

@@ -1,10 +1,13 @@
 package dev.fathom.grammar;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -184,6 +187,17 @@ public final class GrammarMatcher {
         return only.mask();
       }
     }
+    long[] known = graph.wholeMasks().get(current);
+    if (known != null) {
+      return known;
+    }
+    long[] made = putTogether(now);
+    graph.wholeMasks().put(current, made);
+    return made;
+  }
+
+  private long[] putTogether(Continuation now) {
+    Configuration[] locals = now.locals();
     Arrays.fill(mask, 0);
     steps = 0;
     for (int i = 0; i < locals.length; i++) {
@@ -199,6 +213,52 @@ public final class GrammarMatcher {
       }
     }
     return mask;
+  }
+
+  /**
+   * Makes the token sets of what may come from here on, breadth first, until all are made or the
+   * time is up: so that they are made once and by whoever compiles, not while others wait.
+   */
+  void warm(long maxNanos) {
+    long begin = System.nanoTime();
+    Set<Configuration> seen = new HashSet<>();
+    ArrayDeque<Configuration> open = new ArrayDeque<>();
+    open.add(current);
+    synchronized (graph) {
+      while (!open.isEmpty() && System.nanoTime() - begin < maxNanos) {
+        Configuration at = open.removeFirst();
+        boolean fresh = false;
+        for (Configuration local : split(at).locals()) {
+          if (seen.add(local)) {
+            graph.tokens(local);
+            fresh = true;
+          }
+        }
+        if (fresh) {
+          addNext(at, open);
+        }
+      }
+    }
+  }
+
+  /** Adds what follows each kind of byte and each control token. */
+  private void addNext(Configuration at, ArrayDeque<Configuration> open) {
+    boolean[] tried = new boolean[net.numClasses];
+    for (int b = 0; b < 256; b++) {
+      if (!tried[net.classOf[b]]) {
+        tried[net.classOf[b]] = true;
+        addLive(stepper.read(at, b), open);
+      }
+    }
+    for (int control : net.controls) {
+      addLive(stepper.readControl(at, control), open);
+    }
+  }
+
+  private static void addLive(Configuration next, ArrayDeque<Configuration> open) {
+    if (!next.isStuck()) {
+      open.add(next);
+    }
   }
 
   /** Groups the states of a configuration by their frame. */

@@ -15,6 +15,9 @@ public final class Grammars {
 
   private static final int MAX_KEPT = 32;
 
+  /** Longest time that compiling takes for masks beyond those of the first token. */
+  private static final long WARM_NANOS = 60_000_000;
+
   private final TokenBytes vocabulary;
   private final Map<GrammarSource, CompiledGrammar> kept =
       new LinkedHashMap<>(16, 0.75f, true) {
@@ -45,6 +48,7 @@ public final class Grammars {
       }
     }
     CompiledGrammar made = new CompiledGrammar(network(source, Budget.ofRequest()), vocabulary);
+    made.newMatcher().warm(WARM_NANOS);
     synchronized (kept) {
       CompiledGrammar raced = kept.putIfAbsent(source, made);
       return raced == null ? made : raced;

@@ -76,6 +76,23 @@ class GrammarMatcherTest {
   }
 
   @Test
+  void masksOfContextsThatComeBackAreThoseOfAFreshWalk() {
+    TokenBytes vocabulary = Vocabularies.small();
+    CompiledGrammar grammar = compile(SOURCES.getFirst(), vocabulary);
+    StringBuilder text = new StringBuilder("{\"a\": [");
+    for (int i = 0; i < 150; i++) {
+      text.append(i % 3 == 0 ? "[{\"b\": [1, {\"c\": null}]}, 2], " : "{\"b\": {\"c\": \"x\"}}, ");
+    }
+    text.append("1]}");
+    GrammarMatcher matcher = grammar.newMatcher();
+    for (byte b : text.toString().getBytes(StandardCharsets.UTF_8)) {
+      assertThat(matcher.mask()).isEqualTo(matcher.exactMask());
+      assertThat(matcher.accept(b & 0xFF)).isTrue();
+    }
+    assertThat(matcher.mayEnd()).isTrue();
+  }
+
+  @Test
   void masksOfTheV3VocabularyAreThoseOfAFreshStepByStepWalk() {
     TokenBytes vocabulary = Vocabularies.v3Bytes();
     for (GrammarSource source : SOURCES) {
