@@ -98,6 +98,9 @@ public final class WeightedSum {
     int w2 = w1 + weightStride;
     int w3 = w2 + weightStride;
     int j = 0;
+    for (; j <= len - 2 * L; j += 2 * L) {
+      two(weights, w, weightStride, rows, numRows, rowStride, out, at + j, len);
+    }
     for (; j <= len - L; j += L) {
       FloatVector sum0 = FloatVector.zero(F);
       FloatVector sum1 = sum0;
@@ -123,5 +126,52 @@ public final class WeightedSum {
     tail(weights, w1, rows, numRows, rowStride, out, at + len, j, len);
     tail(weights, w2, rows, numRows, rowStride, out, at + 2 * len, j, len);
     tail(weights, w3, rows, numRows, rowStride, out, at + 3 * len, j, len);
+  }
+
+  /** As {@link #four}, for two vectors of columns from target element {@code to} on. */
+  private static void two(
+      float[] weights,
+      int w0,
+      int weightStride,
+      float[] rows,
+      int numRows,
+      int rowStride,
+      float[] out,
+      int to,
+      int len) {
+    int w1 = w0 + weightStride;
+    int w2 = w1 + weightStride;
+    int w3 = w2 + weightStride;
+    FloatVector a0 = FloatVector.zero(F), a1 = a0, b0 = a0, b1 = a0;
+    FloatVector c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+    // Targets are rows of len elements.
+    for (int s = 0, at = to % len; s < numRows; s++, at += rowStride) {
+      FloatVector r0 = FloatVector.fromArray(F, rows, at);
+      FloatVector r1 = FloatVector.fromArray(F, rows, at + L);
+      FloatVector f = FloatVector.broadcast(F, weights[w0 + s]);
+      a0 = r0.fma(f, a0);
+      a1 = r1.fma(f, a1);
+      f = FloatVector.broadcast(F, weights[w1 + s]);
+      b0 = r0.fma(f, b0);
+      b1 = r1.fma(f, b1);
+      f = FloatVector.broadcast(F, weights[w2 + s]);
+      c0 = r0.fma(f, c0);
+      c1 = r1.fma(f, c1);
+      f = FloatVector.broadcast(F, weights[w3 + s]);
+      d0 = r0.fma(f, d0);
+      d1 = r1.fma(f, d1);
+    }
+    int o = to;
+    FloatVector.fromArray(F, out, o).add(a0).intoArray(out, o);
+    FloatVector.fromArray(F, out, o + L).add(a1).intoArray(out, o + L);
+    o += len;
+    FloatVector.fromArray(F, out, o).add(b0).intoArray(out, o);
+    FloatVector.fromArray(F, out, o + L).add(b1).intoArray(out, o + L);
+    o += len;
+    FloatVector.fromArray(F, out, o).add(c0).intoArray(out, o);
+    FloatVector.fromArray(F, out, o + L).add(c1).intoArray(out, o + L);
+    o += len;
+    FloatVector.fromArray(F, out, o).add(d0).intoArray(out, o);
+    FloatVector.fromArray(F, out, o + L).add(d1).intoArray(out, o + L);
   }
 }
