@@ -16,7 +16,10 @@ import dev.fathom.TokenLogprob;
 import dev.fathom.error.InvalidRequestException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
@@ -25,7 +28,7 @@ import org.junit.jupiter.api.Test;
 public abstract class BeamContract {
 
   private static final Path SAMPLE = Path.of("..", "examples", "models", "sample");
-  private static final int MAX_TOKENS = 7;
+  private static final int MAX_TOKENS = 5;
 
   /** End token of the sample, by its generation_config.json. */
   private static final int[] ENDS = {1};
@@ -51,18 +54,23 @@ public abstract class BeamContract {
   }
 
   private static PlainBeamSearch.Model plain(DeepSeekModel model) {
-    return tokens -> {
-      float[][] last = new float[1][];
-      model.logits(
-          tokens,
-          8,
-          (position, logits, offset, vocabSize) -> {
-            if (position == tokens.length - 1) {
-              last[0] = PlainBeamSearch.logprobs(logits, offset, vocabSize);
-            }
-          });
-      return last[0];
-    };
+    Map<List<Integer>, float[]> known = new HashMap<>();
+    return tokens ->
+        known.computeIfAbsent(
+            Arrays.stream(tokens).boxed().toList(), key -> logprobs(model, tokens));
+  }
+
+  private static float[] logprobs(DeepSeekModel model, int[] tokens) {
+    float[][] last = new float[1][];
+    model.logits(
+        tokens,
+        8,
+        (position, logits, offset, vocabSize) -> {
+          if (position == tokens.length - 1) {
+            last[0] = PlainBeamSearch.logprobs(logits, offset, vocabSize);
+          }
+        });
+    return last[0];
   }
 
   private static void assertAnswers(
@@ -86,12 +94,13 @@ public abstract class BeamContract {
   void aSearchFindsWhatAPlainOneFinds() {
     try (DeepSeekModel model = load(options())) {
       boolean anyEnded = false;
-      for (String text : List.of("What is the capital of Norway?", "Once there was", "2 + 2 =")) {
+      PlainBeamSearch.Model plain = plain(model);
+      for (String text : List.of("What is the capital of Norway?", "Once there was")) {
         int[] prompt = model.encode(Prompt.text(text));
-        for (int width : new int[] {1, 2, 5}) {
-          for (double penalty : new double[] {1, 0, -1.5, 2}) {
+        for (int width : new int[] {1, 4}) {
+          for (double penalty : new double[] {1, 0, -1.5}) {
             List<PlainBeamSearch.Answer> expected =
-                PlainBeamSearch.search(plain(model), prompt, width, penalty, MAX_TOKENS, ENDS);
+                PlainBeamSearch.search(plain, prompt, width, penalty, MAX_TOKENS, ENDS);
             GenerationRequest.Builder request =
                 request(text).beams(width).lengthPenalty(penalty).n(width);
             assertAnswers(model.generate(request.build()), expected, width);
@@ -114,7 +123,7 @@ public abstract class BeamContract {
       assertThat(alone.usage().completionTokens())
           .isEqualTo(alone.choices().stream().mapToInt(c -> c.tokenIds().length).sum());
     }
-    for (int sequences : new int[] {1, 2, 6}) {
+    for (int sequences : new int[] {1, 6}) {
       try (DeepSeekModel model =
           load(options().maxSequences(sequences).kvCacheTokens(48).contextTokens(48))) {
         List<CompletableFuture<Generation>> searches = new ArrayList<>();
