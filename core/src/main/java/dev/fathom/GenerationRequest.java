@@ -494,8 +494,8 @@ public final class GenerationRequest {
 
     /**
      * Bounds the tokens that wait for a slow reader of the stream, 1 to {@value #MAX_STREAM_BUFFER}
-     * (n choices may each add one more): then the request sits out, keeping its place, until half
-     * of them were taken, while others go on.
+     * (n choices may each add one more): then the request sits out until half of them were taken,
+     * while others go on; it keeps its place unless somebody waits for one.
      */
     public Builder streamBuffer(int tokens) {
       streamBuffer = Checks.inRange("streamBuffer", tokens, 1, MAX_STREAM_BUFFER);

@@ -309,15 +309,19 @@ class Scheduler {
 
   private void admitWaiting(StepPlan plan, int chunk) {
     int i = 0;
-    while (i < waiting.size() && budget > 0 && running.size() < options.maxSequences()) {
+    while (i < waiting.size() && budget > 0) {
       Sequence s = waiting.get(i);
       if (s.resting || waitsForLeader(s) || s.request.isPaused()) {
         i++;
         continue;
       }
-      if (!admit(s)) {
-        return;
+      while (running.size() == options.maxSequences() || !admit(s)) {
+        if (!giveUpPaused()) {
+          return;
+        }
       }
+      // Where one that gave up stands in front it is another index.
+      i = waiting.indexOf(s);
       waiting.remove(i);
       s.state = Sequence.State.RUNNING;
       insert(running, s);
@@ -326,6 +330,20 @@ class Scheduler {
         return;
       }
     }
+  }
+
+  /**
+   * Frees place and blocks of the last one whose reader is slow, for somebody who waits for just
+   * these; returns whether there was one. It computes again when its reader goes on.
+   */
+  private boolean giveUpPaused() {
+    for (int i = running.size() - 1; i >= 0; i--) {
+      if (running.get(i).request.isPaused()) {
+        giveUp(running.remove(i));
+        return true;
+      }
+    }
+    return false;
   }
 
   /** A leader counts as long as its first run over the prompt is not through. */

@@ -139,6 +139,32 @@ class EngineReliabilityTest {
   }
 
   @Test
+  void slowReadersKeepNoPlaceThatOthersWaitForAndLoseNothing() {
+    try (Engine engine = engine()) {
+      List<SlowReader> slow = new ArrayList<>();
+      List<Engine.Ticket> tickets = new ArrayList<>();
+      for (int i = 0; i < 6; i++) {
+        slow.add(new SlowReader(2));
+        tickets.add(engine.submit(request(30, 4 + i), slow.get(i)));
+      }
+      for (int i = 0; i < 8; i++) {
+        Recorder other = new Recorder();
+        engine.submit(request(30, 20 + i), other);
+        assertThat(other.tokens(0)).isEqualTo(alone(request(30, 20 + i)));
+      }
+      for (int i = 0; i < 6; i++) {
+        assertThat(slow.get(i).recorder.hasEnded()).isFalse();
+        slow.get(i).permits.set(1000);
+        tickets.get(i).resume();
+      }
+      for (int i = 0; i < 6; i++) {
+        assertThat(slow.get(i).recorder.tokens(0)).isEqualTo(alone(request(30, 4 + i)));
+      }
+      assertThat(engine.usedBlocks()).isZero();
+    }
+  }
+
+  @Test
   void aRequestWhoseReaderIsGoneIsCancelled() {
     try (Engine engine = engine()) {
       SlowReader gone = new SlowReader(2);
