@@ -4,6 +4,7 @@ import dev.fathom.DeepSeekModel;
 import dev.fathom.Generation;
 import dev.fathom.GenerationRequest;
 import dev.fathom.Prompt;
+import dev.fathom.backend.ActivationMode;
 import dev.fathom.examples.console.Numbers;
 import dev.fathom.quantization.CalibrationText;
 import dev.fathom.quantization.QuantizationRecipe;
@@ -15,7 +16,9 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -26,14 +29,23 @@ import java.util.concurrent.CompletableFuture;
  * is known.
  *
  * <p>Arguments: the folder of the checkpoint, the tasks, a scratch folder, and optionally how many
- * texts the model writes for the calibration (512).
+ * texts the model writes for the calibration (2048), how many activations are kept (32768), and
+ * which rows are wanted (all; else a part of their names).
+ *
+ * <p>The column "own texts" is the perplexity of texts that the model wrote after those of the
+ * calibration and that are not among them. The logarithm of its ratio to the first row's estimates
+ * the Kullback-Leibler divergence from the unquantized model, in nats a token. Activations are
+ * floats throughout.
  */
 public final class QuantizationTable {
 
   private static final List<String> CHAT_KINDS =
       List.of("text:wordnet", "text:facts", "text:debian", "text:arith", "text:tools");
   private static final int TEXT_TOKENS = 255;
-  private static final int SAMPLES = 8192;
+  private static final int TEXTS = 2048;
+  private static final int SAMPLES = 32768;
+  private static final int HELD_OUT = 1024;
+  private static final String OWN = "own texts";
 
   private QuantizationTable() {}
 
@@ -42,17 +54,31 @@ public final class QuantizationTable {
     Path source = Path.of(args[0]);
     EvalSet tasks = EvalSet.read(Path.of(args[1]));
     Path scratch = Files.createDirectories(Path.of(args[2]));
-    int texts = args.length > 3 ? Integer.parseInt(args[3]) : 512;
+    int texts = args.length > 3 ? Integer.parseInt(args[3]) : TEXTS;
+    int samples = args.length > 4 ? Integer.parseInt(args[4]) : SAMPLES;
+    String wanted = args.length > 5 ? args[5] : "";
     PrintStream out = new PrintStream(System.out, true, StandardCharsets.UTF_8);
-    CalibrationText calibration = CalibrationText.of(ownTexts(source, texts)).samples(SAMPLES);
-    out.println("| weights | MiB | " + String.join(" | ", tasks.names()) + " | pooled chat |");
-    out.println("|---".repeat(tasks.names().size() + 3) + "|");
-    row(out, "BF16", source, tasks);
+    List<String> written = ownTexts(source, texts + HELD_OUT);
+    List<String> seen = written.subList(0, texts);
+    List<String> unseen =
+        new ArrayList<>(new LinkedHashSet<>(written.subList(texts, written.size())));
+    unseen.removeAll(new HashSet<>(seen));
+    CalibrationText calibration = CalibrationText.of(seen).samples(samples);
+    out.println(
+        "| weights | MiB | "
+            + String.join(" | ", tasks.names())
+            + " | pooled chat | "
+            + OWN
+            + " |");
+    out.println("|---".repeat(tasks.names().size() + 4) + "|");
+    row(out, "BF16", source, tasks, unseen);
     recipes(calibration)
         .forEach((name, recipe) -> {
-          Path target = scratch.resolve(name.replace(' ', '-'));
-          DeepSeekModel.quantize(source, target, recipe);
-          row(out, name, target, tasks);
+          if (name.contains(wanted)) {
+            Path target = scratch.resolve(name.replace(' ', '-'));
+            DeepSeekModel.quantize(source, target, recipe);
+            row(out, name, target, tasks, unseen);
+          }
         });
   }
 
@@ -70,12 +96,14 @@ public final class QuantizationTable {
     return recipes;
   }
 
-  private static void row(PrintStream out, String name, Path folder, EvalSet tasks) {
+  private static void row(
+      PrintStream out, String name, Path folder, EvalSet tasks, List<String> unseen) {
     StringBuilder line = new StringBuilder("| " + name + " | ");
     line.append(Numbers.fixed(bytes(folder) / (double) (1 << 20), 1));
     double nats = 0;
     long tokens = 0;
-    try (DeepSeekModel model = DeepSeekModel.load(folder)) {
+    try (DeepSeekModel model =
+        DeepSeekModel.builder(folder).activations(ActivationMode.FLOAT).load()) {
       Scorer scorer = new Scorer(model);
       for (String task : tasks.names()) {
         List<String> texts = tasks.texts().get(task);
@@ -89,8 +117,10 @@ public final class QuantizationTable {
           tokens += score.count();
         }
       }
+      line.append(" | ").append(Numbers.fixed(Math.exp(nats / tokens), 4));
+      line.append(" | ").append(Numbers.fixed(scorer.perplexity(OWN, unseen).value(), 4));
     }
-    line.append(" | ").append(Numbers.fixed(Math.exp(nats / tokens), 4)).append(" |");
+    line.append(" |");
     out.println(line);
   }
 
