@@ -64,6 +64,9 @@ record Golden(
           "qwen3", "qwen3");
 
   static Golden of(String name) {
+    if (name.equals(PlainMoe.NAME)) {
+      return PlainMoe.golden();
+    }
     String folder = "goldens/" + name;
     TestModel model = TestModel.ofResource(folder);
     if (!name.equals(TRANSFORMERS)) {

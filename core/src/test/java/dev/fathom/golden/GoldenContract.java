@@ -43,7 +43,7 @@ public abstract class GoldenContract extends ContractPromises {
   private static final double CLEAR_GAP = 1e-3;
 
   private static Stream<String> names() {
-    return Stream.concat(Golden.SPEC.stream(), Stream.of(Golden.TRANSFORMERS));
+    return Stream.concat(Golden.SPEC.stream(), Stream.of(Golden.TRANSFORMERS, PlainMoe.NAME));
   }
 
   /** What a test does with a golden. */
@@ -165,6 +165,7 @@ public abstract class GoldenContract extends ContractPromises {
   @Test
   void hiddenStatesAreThoseOfTransformersAfterEveryLayer() {
     checkHiddenStates(Golden.of(Golden.TRANSFORMERS));
+    checkHiddenStates(PlainMoe.golden());
   }
 
   private void checkHiddenStates(Golden golden) {

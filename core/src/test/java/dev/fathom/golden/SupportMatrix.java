@@ -32,6 +32,7 @@ public final class SupportMatrix {
   public static final String END = "<!-- end of the support matrix -->";
 
   private static final String SAMPLE_TYPE = "deepseek_v3";
+  private static final String PLAIN_TYPE = "deepseek";
   private static final Map<String, String> TITLES = new LinkedHashMap<>();
 
   static {
@@ -75,6 +76,7 @@ public final class SupportMatrix {
     for (String name : names) {
       goldens.computeIfAbsent(modelType(name), t -> new ArrayList<>()).add(Golden.of(name));
     }
+    goldens.put(PLAIN_TYPE, List.of(PlainMoe.golden()));
     List<String> types = Architectures.all().stream().map(Architecture::modelType).toList();
     if (!TITLES.keySet().containsAll(types)) {
       throw new IllegalStateException("an architecture has no title in the matrix: " + types);
@@ -91,7 +93,9 @@ public final class SupportMatrix {
 
   private void row(String type, List<Golden> goldens, List<String> sampleTests) {
     List<String> proofs = new ArrayList<>();
-    if (!goldens.isEmpty()) {
+    if (type.equals(PLAIN_TYPE)) {
+      proofs.add("a plain float64 program in the tests (`PlainMoe`)");
+    } else if (!goldens.isEmpty()) {
       proofs.add(
           "goldens " + String.join(", ", goldens.stream().map(g -> code(g.name())).toList()));
     }

@@ -95,6 +95,11 @@ public final class TestModel implements WeightSource {
         aliases);
   }
 
+  /** Takes a configuration and a file of weights. */
+  static TestModel of(byte[] config, byte[] weights) {
+    return new TestModel(config, List.of(weights));
+  }
+
   /** Reads a checkpoint of one or more safetensors files. */
   static TestModel ofFolder(Path folder) {
     try (Stream<Path> files = Files.list(folder)) {
