@@ -48,9 +48,20 @@ final class QuantizationRun {
 
   /** The recipe's texts cut into sequences, or what the model writes by itself. */
   private List<int[]> sequences() {
+    if (!recipe.calibration().texts().isEmpty()) {
+      Checkpoint checkpoint = Checkpoint.open(source);
+      return given(
+          ModelText.of(checkpoint, checkpoint.generationDefaults(), LoadOptions.defaults())
+              .tokenizer());
+    }
+    // Mapped: the system may drop pages of the weights, so that this needs no memory for all.
     try (DeepSeekModel model =
-        DeepSeekModel.builder(source).contextTokens(SEQUENCE_TOKENS).maxSequences(16).load()) {
-      return recipe.calibration().texts().isEmpty() ? ownTexts(model) : given(model.tokenizer());
+        DeepSeekModel.builder(source)
+            .contextTokens(SEQUENCE_TOKENS)
+            .maxSequences(16)
+            .mapWeights(true)
+            .load()) {
+      return ownTexts(model);
     }
   }
 
