@@ -332,6 +332,7 @@ public final class Engine implements AutoCloseable {
     }
     loop.stop(false);
     interrupted |= awaitStop();
+    interrupted |= awaitThread();
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
@@ -366,6 +367,22 @@ public final class Engine implements AutoCloseable {
       } catch (InterruptedException e) {
         interrupted = true;
         left = Math.max(1, TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime()));
+      }
+    }
+    return interrupted;
+  }
+
+  /**
+   * Waits until the thread has ended, unless a step holds it, so that what whoever closes frees is
+   * free when this returns; returns whether the waiting was interrupted.
+   */
+  private boolean awaitThread() {
+    boolean interrupted = false;
+    while (!loop.isTakenOver() && thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
       }
     }
     return interrupted;

@@ -129,6 +129,11 @@ final class StepLoop implements Runnable {
     return true;
   }
 
+  /** Returns whether the thread is inside a step that whoever closed did not wait for. */
+  boolean isTakenOver() {
+    return steps.isTakenOver();
+  }
+
   /** Does something on the engine's thread before it ends, or now where it has ended. */
   void whenLeft(Runnable action) {
     synchronized (atTheEnd) {
