@@ -87,69 +87,41 @@ final class F16Matrix extends RowMatrix {
       FloatVector even = FloatVector.fromArray(F, x, off + i);
       FloatVector odd = FloatVector.fromArray(F, x, off + i + L);
       IntVector pairs = IntVector.fromMemorySegment(I, weights, a + 2L * i, LITTLE);
-      FloatVector w =
+      IntVector w =
           pairs
               .lanewise(VectorOperators.LSHL, 16)
               .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      s0 = w.fma(even, s0);
-      w =
-          pairs
-              .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      s0 = w.fma(odd, s0);
+              .and(FLOAT_BITS);
+      s0 = w.reinterpretAsFloats().mul(LANE_SHARE).fma(even, s0);
+      w = pairs.lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS);
+      s0 = w.reinterpretAsFloats().mul(LANE_SHARE).fma(odd, s0);
       pairs = IntVector.fromMemorySegment(I, weights, b + 2L * i, LITTLE);
       w =
           pairs
               .lanewise(VectorOperators.LSHL, 16)
               .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      s1 = w.fma(even, s1);
-      w =
-          pairs
-              .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      s1 = w.fma(odd, s1);
+              .and(FLOAT_BITS);
+      s1 = w.reinterpretAsFloats().mul(LANE_SHARE).fma(even, s1);
+      w = pairs.lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS);
+      s1 = w.reinterpretAsFloats().mul(LANE_SHARE).fma(odd, s1);
       pairs = IntVector.fromMemorySegment(I, weights, c + 2L * i, LITTLE);
       w =
           pairs
               .lanewise(VectorOperators.LSHL, 16)
               .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      s2 = w.fma(even, s2);
-      w =
-          pairs
-              .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      s2 = w.fma(odd, s2);
+              .and(FLOAT_BITS);
+      s2 = w.reinterpretAsFloats().mul(LANE_SHARE).fma(even, s2);
+      w = pairs.lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS);
+      s2 = w.reinterpretAsFloats().mul(LANE_SHARE).fma(odd, s2);
       pairs = IntVector.fromMemorySegment(I, weights, d + 2L * i, LITTLE);
       w =
           pairs
               .lanewise(VectorOperators.LSHL, 16)
               .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      s3 = w.fma(even, s3);
-      w =
-          pairs
-              .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(LANE_SHARE);
-      s3 = w.fma(odd, s3);
+              .and(FLOAT_BITS);
+      s3 = w.reinterpretAsFloats().mul(LANE_SHARE).fma(even, s3);
+      w = pairs.lanewise(VectorOperators.ASHR, 3).and(FLOAT_BITS);
+      s3 = w.reinterpretAsFloats().mul(LANE_SHARE).fma(odd, s3);
     }
     s0.intoArray(lanes, 0);
     s1.intoArray(lanes, L);

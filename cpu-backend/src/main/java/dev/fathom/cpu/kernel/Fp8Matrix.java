@@ -112,7 +112,7 @@ final class Fp8Matrix extends RowMatrix {
     return sum;
   }
 
-  // Code past the compiler's limit for a method is not inlined, and each vector of it allocated.
+  // Four rows at once were slow in some runs of the compiler: see decision 0046.
   @Override
   void four(int r, int last, float[] x, int off, float[] lanes) {
     two(r, Math.min(r + 1, last), x, off, lanes, 0);
@@ -136,62 +136,25 @@ final class Fp8Matrix extends RowMatrix {
       FloatVector x3 = FloatVector.fromArray(F, x, off + i + 3 * L);
       IntVector q = IntVector.fromMemorySegment(I, weights, a + i, LITTLE);
       FloatVector f = FloatVector.broadcast(F, factors[scaleA + (i >> blockShift)]);
-      s0 =
-          q.lanewise(VectorOperators.LSHL, 24)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(f)
-              .fma(x0, s0);
-      s0 =
-          q.lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(f)
-              .fma(x1, s0);
-      s0 =
-          q.lanewise(VectorOperators.LSHL, 8)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(f)
-              .fma(x2, s0);
-      s0 =
-          q.lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(f)
-              .fma(x3, s0);
+      IntVector w =
+          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s0 = w.reinterpretAsFloats().mul(f).fma(x0, s0);
+      w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s0 = w.reinterpretAsFloats().mul(f).fma(x1, s0);
+      w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s0 = w.reinterpretAsFloats().mul(f).fma(x2, s0);
+      w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s0 = w.reinterpretAsFloats().mul(f).fma(x3, s0);
       q = IntVector.fromMemorySegment(I, weights, b + i, LITTLE);
       f = FloatVector.broadcast(F, factors[scaleB + (i >> blockShift)]);
-      s1 =
-          q.lanewise(VectorOperators.LSHL, 24)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(f)
-              .fma(x0, s1);
-      s1 =
-          q.lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(f)
-              .fma(x1, s1);
-      s1 =
-          q.lanewise(VectorOperators.LSHL, 8)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(f)
-              .fma(x2, s1);
-      s1 =
-          q.lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(f)
-              .fma(x3, s1);
+      w = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s1 = w.reinterpretAsFloats().mul(f).fma(x0, s1);
+      w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s1 = w.reinterpretAsFloats().mul(f).fma(x1, s1);
+      w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s1 = w.reinterpretAsFloats().mul(f).fma(x2, s1);
+      w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s1 = w.reinterpretAsFloats().mul(f).fma(x3, s1);
     }
     s0.intoArray(lanes, to);
     s1.intoArray(lanes, to + L);
