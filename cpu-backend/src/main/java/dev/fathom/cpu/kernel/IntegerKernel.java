@@ -132,33 +132,31 @@ final class IntegerKernel {
   void two8(long at, float[] x, int x0, int x1, float[] out, int to, int stride) {
     MemorySegment weights = data;
     int target = to;
-    IntVector e0 = IntVector.zero(I), o0 = e0, e1 = e0, o1 = e0;
-    for (int c = 0; c < columns; c += 2) {
-      ShortVector v =
-          IntVector.fromMemorySegment(I, weights, at + 2L * L * c, LITTLE).reinterpretAsShorts();
-      ShortVector w0 = v.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8);
-      ShortVector w1 = v.lanewise(VectorOperators.ASHR, 8);
-      ShortVector p = w0.mul(FloatVector.broadcast(F, x[x0 + c]).reinterpretAsShorts());
-      p = p.add(w1.mul(FloatVector.broadcast(F, x[x0 + c + 1]).reinterpretAsShorts()));
-      IntVector both = p.reinterpretAsInts();
-      o0 = o0.add(both.lanewise(VectorOperators.ASHR, 16));
-      e0 = e0.add(both.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16));
-      p = w0.mul(FloatVector.broadcast(F, x[x1 + c]).reinterpretAsShorts());
-      p = p.add(w1.mul(FloatVector.broadcast(F, x[x1 + c + 1]).reinterpretAsShorts()));
-      both = p.reinterpretAsInts();
-      o1 = o1.add(both.lanewise(VectorOperators.ASHR, 16));
-      e1 = e1.add(both.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16));
-      if (c % Activation.BLOCK == Activation.BLOCK - 2) {
-        e0.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target);
-        o0.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + L);
-        e1.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + 2 * L);
-        o1.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + 3 * L);
-        target += stride;
-        e0 = IntVector.zero(I);
-        o0 = IntVector.zero(I);
-        e1 = IntVector.zero(I);
-        o1 = IntVector.zero(I);
+    for (int first = 0; first < columns; first += Activation.BLOCK, target += stride) {
+      IntVector e0 = IntVector.zero(I);
+      IntVector o0 = e0;
+      IntVector e1 = e0;
+      IntVector o1 = e0;
+      for (int c = first; c < first + Activation.BLOCK; c += 2) {
+        ShortVector v =
+            IntVector.fromMemorySegment(I, weights, at + 2L * L * c, LITTLE).reinterpretAsShorts();
+        ShortVector w0 = v.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8);
+        ShortVector w1 = v.lanewise(VectorOperators.ASHR, 8);
+        ShortVector p = w0.mul(FloatVector.broadcast(F, x[x0 + c]).reinterpretAsShorts());
+        p = p.add(w1.mul(FloatVector.broadcast(F, x[x0 + c + 1]).reinterpretAsShorts()));
+        IntVector both = p.reinterpretAsInts();
+        o0 = o0.add(both.lanewise(VectorOperators.ASHR, 16));
+        e0 = e0.add(both.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16));
+        p = w0.mul(FloatVector.broadcast(F, x[x1 + c]).reinterpretAsShorts());
+        p = p.add(w1.mul(FloatVector.broadcast(F, x[x1 + c + 1]).reinterpretAsShorts()));
+        both = p.reinterpretAsInts();
+        o1 = o1.add(both.lanewise(VectorOperators.ASHR, 16));
+        e1 = e1.add(both.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16));
       }
+      e0.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target);
+      o0.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + L);
+      e1.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + 2 * L);
+      o1.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + 3 * L);
     }
   }
 
