@@ -1,7 +1,6 @@
 package dev.fathom.cpu;
 
 import dev.fathom.backend.Adapter;
-import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.RowMatrix;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.Vectors;
@@ -44,7 +43,6 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
     private final HeadScratch heads;
     private final float[] latent;
     private final Vectors ordered;
-    private final float[] lanes = new float[Lanes.scratchLen()];
 
     Scratch(HeadScratch heads, Sizes sizes, int[] identity) {
       this.heads = heads;
@@ -161,7 +159,7 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
     kvB.order().arrange(s.latent, 0, s.ordered.data(), 0, rank);
     int from = head * (nope + vDim) + nope;
     int target = (t * heads + head) * vDim - from;
-    kvB.multiply(from, from + vDim, s.ordered, 0, 1, out, target, 0, s.lanes);
+    kvB.multiply(from, from + vDim, s.ordered, 0, 1, out, target, 0, step.lanes(part));
     if (delta != null) {
       adapters.project(delta, s.latent, 0, part);
       adapters.addRows(delta, delta.scale(), from, from + vDim, out, target + from, part);

@@ -15,13 +15,14 @@ import jdk.incubator.vector.VectorOperators;
  * <p>A vector of C elements in K = ceil(C / 32) blocks, in the bits of floats:
  *
  * <pre>
- *   0                       32 K            33 K              34 K
- *   +-----------------------+---------------+-----------------+
- *   | q, twice in each int  | scale [K]     | scale * sum q   |
- *   +-----------------------+---------------+-----------------+
+ *   0                       32 K            33 K              34 K                   35 K
+ *   +-----------------------+---------------+-----------------+----------------------+
+ *   | q, twice in each int  | scale [K]     | scale * sum q   | 8 * sum q, twice     |
+ *   +-----------------------+---------------+-----------------+----------------------+
  * </pre>
  *
- * <p>Each q stands in both halves of its int, so that it can be broadcast to lanes of 16 bits. A
+ * <p>Each q stands in both halves of its int, so that it can be broadcast to lanes of 16 bits; so
+ * does the low half of 8 times their sum, which 4-bit codes of 0 to 15 add too much. A
  * NaN or an infinity makes the scale of its block NaN or infinite, and the products with it NaN.
  */
 final class Activation {
@@ -41,7 +42,7 @@ final class Activation {
   }
 
   static int len(int elements) {
-    return blocks(elements) * (BLOCK + 2);
+    return blocks(elements) * (BLOCK + 3);
   }
 
   static void arrange(float[] in, int inOff, float[] out, int outOff, int len) {
@@ -62,6 +63,7 @@ final class Activation {
       float scale = most / MOST;
       out[scales + b] = scale;
       out[scales + blocks + b] = scale * sum;
+      out[scales + 2 * blocks + b] = Float.intBitsToFloat((8 * sum & 0xFFFF) * 0x10001);
     }
   }
 

@@ -20,14 +20,15 @@ import jdk.incubator.vector.VectorOperators;
  *
  * <p>A byte that is moved to the top of an int, shifted right by 4 with its sign and masked with
  * 0x87F00000 is the float32 of the same sign, exponent field and mantissa: the weight times 2^-120,
- * subnormals included. The 2^120 is given back in two halves, by {@link Order#QUADS} and by the
- * scales. NaN codes would become 480, so a matrix that has one is a {@link DecodedMatrix}.
+ * subnormals included. The 2^120 is given back in two parts, by {@link Order#QUADS} and to the sum.
+ * NaN codes would become 480, so a matrix that has one is a {@link DecodedMatrix}.
+ *
+ * <p>The rows of a block share its scales, which therefore go to the vector, once for all of them.
  */
 final class Fp8Matrix extends RowMatrix {
 
   private static final int FLOAT_BITS = 0x87F00000;
-  private static final float SCALE_SHARE = 0x1p56f;
-  private static final float LANE_SHARE = 0x1p-120f;
+  private static final float SUM_SHARE = 0x1p56f;
   private static final float INPUT_SHARE = 0x1p64f;
   private static final int NAN_CODE = 0x7F;
 
@@ -51,9 +52,6 @@ final class Fp8Matrix extends RowMatrix {
     ValueLayout.OfFloat stored = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE);
     MemorySegment.copy(
         Objects.requireNonNull(source.scales()), stored, 0, scales, 0, scales.length);
-    for (int i = 0; i < scales.length; i++) {
-      scales[i] *= SCALE_SHARE;
-    }
     return new Fp8Matrix(source, layout, scales);
   }
 
@@ -66,12 +64,12 @@ final class Fp8Matrix extends RowMatrix {
   /** Returns whether a code of the matrix is NaN. */
   static boolean hasNan(WeightMatrix source) {
     MemorySegment data = source.data();
-    long body = data.byteSize() - data.byteSize() % (4L * L);
-    for (long at = 0; at < body; at += 4L * L) {
-      IntVector codes = IntVector.fromMemorySegment(I, data, at, LITTLE);
+    long body = data.byteSize() - data.byteSize() % Long.BYTES;
+    // Eight codes at once in a long: a model is read once, before vector code is compiled.
+    for (long at = 0; at < body; at += Long.BYTES) {
+      long magnitudes = data.get(ValueLayout.JAVA_LONG_UNALIGNED, at) & 0x7F7F7F7F7F7F7F7FL;
       // A magnitude of 0x7F carries into the bit above it when one is added.
-      IntVector carry = codes.and(0x7F7F7F7F).add(0x01010101).and(0x80808080);
-      if (carry.reduceLanes(VectorOperators.OR) != 0) {
+      if (((magnitudes + 0x0101010101010101L) & 0x8080808080808080L) != 0) {
         return true;
       }
     }
@@ -106,98 +104,113 @@ final class Fp8Matrix extends RowMatrix {
     long row = (long) r * cols();
     float sum = 0;
     for (int c = body(); c < cols(); c++) {
-      float scale = scales[scaleRow(r) + (c >> blockShift)] * LANE_SHARE;
-      sum += code(row + c) * scale * x[off + c];
+      sum += code(row + c) * scales[scaleRow(r) + (c >> blockShift)] * (x[off + c] / INPUT_SHARE);
     }
     return sum;
   }
 
-  // Four rows at once were slow in some runs of the compiler: see decision 0046.
   @Override
-  void four(int r, int last, float[] x, int off, float[] lanes) {
-    two(r, Math.min(r + 1, last), x, off, lanes, 0);
-    two(Math.min(r + 2, last), Math.min(r + 3, last), x, off, lanes, 2 * L);
+  int endOfFactors(int r) {
+    return (r / blockRows + 1) * blockRows;
   }
 
-  private void two(int ra, int rb, float[] x, int off, float[] lanes, int to) {
-    MemorySegment weights = data;
-    float[] factors = scales;
-    long a = (long) ra * cols();
-    long b = (long) rb * cols();
-    int scaleA = scaleRow(ra);
-    int scaleB = scaleRow(rb);
+  @Override
+  float sumShare() {
+    return SUM_SHARE;
+  }
+
+  @Override
+  void weigh(int r, float[] x, int off, float[] out, int to, int stride) {
+    int row = scaleRow(r);
     int body = body();
-    FloatVector s0 = FloatVector.zero(F);
-    FloatVector s1 = s0;
+    for (int c = 0; c < body; c += L) {
+      FloatVector factor = FloatVector.broadcast(F, scales[row + (c >> blockShift)]);
+      FloatVector.fromArray(F, x, off + c).mul(factor).intoArray(out, to + stride * c);
+    }
+  }
+
+  @Override
+  void four(int r, int last, float[] x, int off, float[] lanes) {
+    MemorySegment weights = data;
+    long a = (long) r * cols();
+    long b = (long) Math.min(r + 1, last) * cols();
+    long c = (long) Math.min(r + 2, last) * cols();
+    long d = (long) Math.min(r + 3, last) * cols();
+    int body = body();
+    FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
     for (int i = 0; i < body; i += 4 * L) {
       FloatVector x0 = FloatVector.fromArray(F, x, off + i);
       FloatVector x1 = FloatVector.fromArray(F, x, off + i + L);
       FloatVector x2 = FloatVector.fromArray(F, x, off + i + 2 * L);
       FloatVector x3 = FloatVector.fromArray(F, x, off + i + 3 * L);
       IntVector q = IntVector.fromMemorySegment(I, weights, a + i, LITTLE);
-      FloatVector f = FloatVector.broadcast(F, factors[scaleA + (i >> blockShift)]);
       IntVector w =
           q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
-      s0 = w.reinterpretAsFloats().mul(f).fma(x0, s0);
+      s0 = w.reinterpretAsFloats().fma(x0, s0);
       w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
-      s0 = w.reinterpretAsFloats().mul(f).fma(x1, s0);
+      s0 = w.reinterpretAsFloats().fma(x1, s0);
       w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
-      s0 = w.reinterpretAsFloats().mul(f).fma(x2, s0);
+      s0 = w.reinterpretAsFloats().fma(x2, s0);
       w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
-      s0 = w.reinterpretAsFloats().mul(f).fma(x3, s0);
+      s0 = w.reinterpretAsFloats().fma(x3, s0);
       q = IntVector.fromMemorySegment(I, weights, b + i, LITTLE);
-      f = FloatVector.broadcast(F, factors[scaleB + (i >> blockShift)]);
-      w = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
-      s1 = w.reinterpretAsFloats().mul(f).fma(x0, s1);
+      w =
+          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s1 = w.reinterpretAsFloats().fma(x0, s1);
       w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
-      s1 = w.reinterpretAsFloats().mul(f).fma(x1, s1);
+      s1 = w.reinterpretAsFloats().fma(x1, s1);
       w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
-      s1 = w.reinterpretAsFloats().mul(f).fma(x2, s1);
+      s1 = w.reinterpretAsFloats().fma(x2, s1);
       w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
-      s1 = w.reinterpretAsFloats().mul(f).fma(x3, s1);
+      s1 = w.reinterpretAsFloats().fma(x3, s1);
+      q = IntVector.fromMemorySegment(I, weights, c + i, LITTLE);
+      w =
+          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s2 = w.reinterpretAsFloats().fma(x0, s2);
+      w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s2 = w.reinterpretAsFloats().fma(x1, s2);
+      w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s2 = w.reinterpretAsFloats().fma(x2, s2);
+      w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s2 = w.reinterpretAsFloats().fma(x3, s2);
+      q = IntVector.fromMemorySegment(I, weights, d + i, LITTLE);
+      w =
+          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s3 = w.reinterpretAsFloats().fma(x0, s3);
+      w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s3 = w.reinterpretAsFloats().fma(x1, s3);
+      w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s3 = w.reinterpretAsFloats().fma(x2, s3);
+      w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      s3 = w.reinterpretAsFloats().fma(x3, s3);
     }
-    s0.intoArray(lanes, to);
-    s1.intoArray(lanes, to + L);
+    s0.intoArray(lanes, 0);
+    s1.intoArray(lanes, L);
+    s2.intoArray(lanes, 2 * L);
+    s3.intoArray(lanes, 3 * L);
   }
 
   @Override
   void decode(int r, float[] out, int off, int tail) {
     MemorySegment weights = data;
     long row = (long) r * cols();
-    int scaleRow = scaleRow(r);
     int body = body();
     for (int c = 0; c < body; c += 4 * L) {
-      IntVector quads = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
-      FloatVector scale = FloatVector.broadcast(F, scales[scaleRow + (c >> blockShift)]);
-      FloatVector w =
-          quads
-              .lanewise(VectorOperators.LSHL, 24)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(scale);
-      w.intoArray(out, off + 4 * c);
-      w =
-          quads
-              .lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(scale);
-      w.intoArray(out, off + 4 * c + 4 * L);
-      w =
-          quads
-              .lanewise(VectorOperators.LSHL, 8)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(scale);
-      w.intoArray(out, off + 4 * c + 8 * L);
-      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats().mul(scale);
-      w.intoArray(out, off + 4 * c + 12 * L);
+      IntVector q = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
+      int to = off + 4 * c;
+      IntVector w =
+          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w.reinterpretAsFloats().intoArray(out, to);
+      w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w.reinterpretAsFloats().intoArray(out, to + 4 * L);
+      w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w.reinterpretAsFloats().intoArray(out, to + 8 * L);
+      w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w.reinterpretAsFloats().intoArray(out, to + 12 * L);
     }
     for (int c = body; c < cols(); c++) {
-      out[tail + c - body] = code(row + c) * (scales[scaleRow + (c >> blockShift)] * LANE_SHARE);
+      out[tail + c - body] =
+          code(row + c) * scales[scaleRow(r) + (c >> blockShift)] / INPUT_SHARE;
     }
   }
 
@@ -210,7 +223,7 @@ final class Fp8Matrix extends RowMatrix {
     for (int c = body; c < cols(); c++) {
       float sum = 0;
       for (int i = 0; i < n; i++) {
-        float scale = scales[scaleRow(from + i) + (c >> blockShift)] / SCALE_SHARE;
+        float scale = scales[scaleRow(from + i) + (c >> blockShift)];
         sum += code((long) (from + i) * cols() + c) * scale * x[off + i];
       }
       out[outOff + c] = sum;
@@ -226,7 +239,7 @@ final class Fp8Matrix extends RowMatrix {
     for (int i = 0; i < n; i++) {
       long at = (long) (from + i) * cols() + c;
       IntVector quads = IntVector.fromMemorySegment(I, data, at, LITTLE);
-      float scale = scales[scaleRow(from + i) + (c >> blockShift)];
+      float scale = scales[scaleRow(from + i) + (c >> blockShift)] * SUM_SHARE;
       FloatVector factor = FloatVector.broadcast(F, x[off + i] * scale);
       FloatVector w =
           quads

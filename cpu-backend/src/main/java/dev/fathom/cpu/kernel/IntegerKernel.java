@@ -15,11 +15,18 @@ import jdk.incubator.vector.VectorSpecies;
 /**
  * The loops of {@link IntegerPanels}: sums of 32 columns as exact integers, then their scaled sum.
  *
- * <p>Products of lanes of 16 bits do not overflow: 32 * 8 * 127 and 2 * 128 * 127 are below 2^15.
+ * <p>Sums in lanes of 16 bits do not overflow: 32 * 8 * 127 and 2 * 128 * 127 are below 2^15. Codes
+ * of 4 bits lie as 0 to 15, and what that adds too much is taken away from sums modulo 2^16.
  */
 final class IntegerKernel {
 
   private static final VectorSpecies<Short> S = F.withLanes(short.class);
+  private static final int LOW_4 = 0x000F000F;
+  private static final int LOW_8 = 0x00FF00FF;
+  private static final short BIAS_8 = 128;
+
+  // Makes the low half of an int a number from 0 on, which takes nothing from the high half.
+  private static final int BIAS_16 = 1 << 15;
 
   private final MemorySegment data;
   private final int columns;
@@ -42,34 +49,54 @@ final class IntegerKernel {
   }
 
   /**
-   * Sums blocks of 4-bit columns for one vector: [block][L], two sums of 16 bits in an int.
-   *
-   * <p>One flat loop: an inner one of eight turns would mostly run in its prologue and epilogue.
+   * Sums each 8 columns of 4 bits from {@code from} on for one vector: [L], two sums of 16 bits in
+   * an int. No sum goes from one turn to the next: the compiler keeps such ones in memory.
    */
-  void one4(long at, float[] x, int x0, float[] out, int to) {
+  void one4(long at, float[] x, int x0, int from, int end, float[] out, int to) {
     MemorySegment weights = data;
     int target = to;
-    ShortVector sum = ShortVector.zero(S);
-    for (int c = 0; c < columns; c += 8) {
+    for (int c = from; c < end; c += 8, target += L) {
       long w = at + (long) c * L;
-      for (int h = 0; h < 2; h++) {
-        ShortVector v =
-            IntVector.fromMemorySegment(I, weights, w + 4L * L * h, LITTLE).reinterpretAsShorts();
-        int k = x0 + c + 4 * h;
-        ShortVector n = v.lanewise(VectorOperators.LSHL, 12).lanewise(VectorOperators.ASHR, 12);
-        sum = sum.add(n.mul(FloatVector.broadcast(F, x[k]).reinterpretAsShorts()));
-        n = v.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 12);
-        sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 1]).reinterpretAsShorts()));
-        n = v.lanewise(VectorOperators.LSHL, 4).lanewise(VectorOperators.ASHR, 12);
-        sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 2]).reinterpretAsShorts()));
-        n = v.lanewise(VectorOperators.ASHR, 12);
-        sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 3]).reinterpretAsShorts()));
-      }
-      if (c % Activation.BLOCK == Activation.BLOCK - 8) {
-        sum.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target);
-        target += L;
-        sum = ShortVector.zero(S);
-      }
+      int k = x0 + c;
+      IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
+      ShortVector n = v.and(LOW_4).reinterpretAsShorts();
+      ShortVector sum = n.mul(FloatVector.broadcast(F, x[k]).reinterpretAsShorts());
+      n = v.lanewise(VectorOperators.LSHR, 4).and(LOW_4).reinterpretAsShorts();
+      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 1]).reinterpretAsShorts()));
+      n = v.lanewise(VectorOperators.LSHR, 8).and(LOW_4).reinterpretAsShorts();
+      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 2]).reinterpretAsShorts()));
+      n = v.lanewise(VectorOperators.LSHR, 12).and(LOW_4).reinterpretAsShorts();
+      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 3]).reinterpretAsShorts()));
+      v = IntVector.fromMemorySegment(I, weights, w + 4L * L, LITTLE);
+      n = v.and(LOW_4).reinterpretAsShorts();
+      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts()));
+      n = v.lanewise(VectorOperators.LSHR, 4).and(LOW_4).reinterpretAsShorts();
+      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 5]).reinterpretAsShorts()));
+      n = v.lanewise(VectorOperators.LSHR, 8).and(LOW_4).reinterpretAsShorts();
+      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 6]).reinterpretAsShorts()));
+      n = v.lanewise(VectorOperators.LSHR, 12).and(LOW_4).reinterpretAsShorts();
+      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 7]).reinterpretAsShorts()));
+      sum.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target);
+    }
+  }
+
+  /**
+   * Adds the sums of {@link #one4} to those of whole blocks: [block][L].
+   *
+   * @param first first block
+   * @param end end of the blocks
+   * @param parts sums of {@code first}
+   * @param to where the sums of {@code first} go
+   */
+  void join4(float[] s, int first, int end, int parts, float[] x, int x0, int to) {
+    int tooMuch = x0 + columns + 2 * (columns / Activation.BLOCK);
+    for (int b = first, at = parts, target = to; b < end; b++, at += 4 * L, target += L) {
+      ShortVector sum = FloatVector.fromArray(F, s, at).reinterpretAsShorts();
+      sum = sum.add(FloatVector.fromArray(F, s, at + L).reinterpretAsShorts());
+      sum = sum.add(FloatVector.fromArray(F, s, at + 2 * L).reinterpretAsShorts());
+      sum = sum.add(FloatVector.fromArray(F, s, at + 3 * L).reinterpretAsShorts());
+      sum = sum.sub(FloatVector.broadcast(F, x[tooMuch + b]).reinterpretAsShorts());
+      sum.reinterpretAsInts().reinterpretAsFloats().intoArray(s, target);
     }
   }
 
@@ -79,21 +106,27 @@ final class IntegerKernel {
    */
   void four4(long at, float[] x, int x0, int x1, int x2, int x3, float[] out, int to) {
     MemorySegment weights = data;
+    int tooMuch = columns + 2 * (columns / Activation.BLOCK);
     long w = at;
     int target = to;
     for (int c = 0; c < columns; c += Activation.BLOCK, target += 4 * L) {
       ShortVector s0 = ShortVector.zero(S), s1 = s0, s2 = s0, s3 = s0;
       for (int k = c; k < c + Activation.BLOCK; k += 4, w += 4L * L) {
-        ShortVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
+        IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
         for (int i = 0; i < 4; i++) {
           ShortVector n =
-              v.lanewise(VectorOperators.LSHL, 12 - 4 * i).lanewise(VectorOperators.ASHR, 12);
+              v.lanewise(VectorOperators.LSHR, 4 * i).and(LOW_4).reinterpretAsShorts();
           s0 = s0.add(n.mul(FloatVector.broadcast(F, x[x0 + k + i]).reinterpretAsShorts()));
           s1 = s1.add(n.mul(FloatVector.broadcast(F, x[x1 + k + i]).reinterpretAsShorts()));
           s2 = s2.add(n.mul(FloatVector.broadcast(F, x[x2 + k + i]).reinterpretAsShorts()));
           s3 = s3.add(n.mul(FloatVector.broadcast(F, x[x3 + k + i]).reinterpretAsShorts()));
         }
       }
+      int b = tooMuch + c / Activation.BLOCK;
+      s0 = s0.sub(FloatVector.broadcast(F, x[x0 + b]).reinterpretAsShorts());
+      s1 = s1.sub(FloatVector.broadcast(F, x[x1 + b]).reinterpretAsShorts());
+      s2 = s2.sub(FloatVector.broadcast(F, x[x2 + b]).reinterpretAsShorts());
+      s3 = s3.sub(FloatVector.broadcast(F, x[x3 + b]).reinterpretAsShorts());
       s0.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target);
       s1.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target + 1 * L);
       s2.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target + 2 * L);
@@ -101,62 +134,145 @@ final class IntegerKernel {
     }
   }
 
-  /** Sums blocks of 8-bit columns for one vector: [block][2 L], blocks stride floats apart. */
-  void one8(long at, float[] x, int x0, float[] out, int to, int stride) {
+  /**
+   * Sums each 8 columns of 8 bits from {@code from} on for one vector: [2][L], the sums of the high
+   * halves behind those of whole ints. No sum goes from one turn to the next: the compiler keeps
+   * such ones in memory.
+   */
+  void one8(long at, float[] x, int x0, int from, int end, float[] out, int to) {
     MemorySegment weights = data;
     int target = to;
-    IntVector e0 = IntVector.zero(I), o0 = e0;
-    for (int c = 0; c < columns; c += 2) {
-      ShortVector v =
-          IntVector.fromMemorySegment(I, weights, at + 2L * L * c, LITTLE).reinterpretAsShorts();
-      ShortVector w0 = v.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8);
-      ShortVector w1 = v.lanewise(VectorOperators.ASHR, 8);
-      ShortVector p = w0.mul(FloatVector.broadcast(F, x[x0 + c]).reinterpretAsShorts());
-      p = p.add(w1.mul(FloatVector.broadcast(F, x[x0 + c + 1]).reinterpretAsShorts()));
-      IntVector both = p.reinterpretAsInts();
-      o0 = o0.add(both.lanewise(VectorOperators.ASHR, 16));
-      e0 = e0.add(both.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16));
-      if (c % Activation.BLOCK == Activation.BLOCK - 2) {
-        e0.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target);
-        o0.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + L);
-        target += stride;
-        e0 = IntVector.zero(I);
-        o0 = IntVector.zero(I);
-      }
+    for (int c = from; c < end; c += 8, target += 2 * L) {
+      long w = at + 2L * L * c;
+      int k = x0 + c;
+      IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
+      ShortVector even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
+      ShortVector odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      even = even.mul(FloatVector.broadcast(F, x[k]).reinterpretAsShorts());
+      odd = odd.mul(FloatVector.broadcast(F, x[k + 1]).reinterpretAsShorts());
+      IntVector both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      IntVector sum = both;
+      IntVector high = both.lanewise(VectorOperators.ASHR, 16);
+      v = IntVector.fromMemorySegment(I, weights, w + 4L * L, LITTLE);
+      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
+      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      even = even.mul(FloatVector.broadcast(F, x[k + 2]).reinterpretAsShorts());
+      odd = odd.mul(FloatVector.broadcast(F, x[k + 3]).reinterpretAsShorts());
+      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      sum = sum.add(both);
+      high = high.add(both.lanewise(VectorOperators.ASHR, 16));
+      v = IntVector.fromMemorySegment(I, weights, w + 8L * L, LITTLE);
+      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
+      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      even = even.mul(FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts());
+      odd = odd.mul(FloatVector.broadcast(F, x[k + 5]).reinterpretAsShorts());
+      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      sum = sum.add(both);
+      high = high.add(both.lanewise(VectorOperators.ASHR, 16));
+      v = IntVector.fromMemorySegment(I, weights, w + 12L * L, LITTLE);
+      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
+      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      even = even.mul(FloatVector.broadcast(F, x[k + 6]).reinterpretAsShorts());
+      odd = odd.mul(FloatVector.broadcast(F, x[k + 7]).reinterpretAsShorts());
+      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      sum = sum.add(both);
+      high = high.add(both.lanewise(VectorOperators.ASHR, 16));
+      sum.reinterpretAsFloats().intoArray(out, target);
+      high.reinterpretAsFloats().intoArray(out, target + L);
     }
   }
 
-  // Four vectors at once would pass the compiler's limit for a method in some runs: a vector that
-  // is not inlined is allocated.
-  /** Sums blocks of 8-bit columns for two vectors: [block][2][2 L], blocks stride floats apart. */
-  void two8(long at, float[] x, int x0, int x1, float[] out, int to, int stride) {
+  /**
+   * Adds sums of 8 columns to those of whole blocks, as float32: [block][2 L], stride floats apart.
+   *
+   * @param first first block
+   * @param end end of the blocks
+   * @param parts sums of the first 8 columns of {@code first}
+   * @param step floats from the sums of 8 columns to the next ones
+   * @param to where the sums of {@code first} go
+   */
+  void join8(float[] s, int first, int end, int parts, int step, int to, int stride) {
+    for (int b = first, at = parts, target = to; b < end; b++, at += 4 * step, target += stride) {
+      IntVector sum = FloatVector.fromArray(F, s, at).reinterpretAsInts();
+      sum = sum.add(FloatVector.fromArray(F, s, at + step).reinterpretAsInts());
+      sum = sum.add(FloatVector.fromArray(F, s, at + 2 * step).reinterpretAsInts());
+      sum = sum.add(FloatVector.fromArray(F, s, at + 3 * step).reinterpretAsInts());
+      int up = at + L;
+      IntVector high = FloatVector.fromArray(F, s, up).reinterpretAsInts();
+      high = high.add(FloatVector.fromArray(F, s, up + step).reinterpretAsInts());
+      high = high.add(FloatVector.fromArray(F, s, up + 2 * step).reinterpretAsInts());
+      high = high.add(FloatVector.fromArray(F, s, up + 3 * step).reinterpretAsInts());
+      // What is left are the low halves, each of the 16 with its bias.
+      sum = sum.sub(high.lanewise(VectorOperators.LSHL, 16)).sub(16 * BIAS_16);
+      sum.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(s, target);
+      high.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(s, target + L);
+    }
+  }
+
+  /** As {@link #one8} for two vectors: [2][2][L] for each 8 columns. */
+  void two8(long at, float[] x, int x0, int x1, int from, int end, float[] out, int to) {
     MemorySegment weights = data;
     int target = to;
-    for (int first = 0; first < columns; first += Activation.BLOCK, target += stride) {
-      IntVector e0 = IntVector.zero(I);
-      IntVector o0 = e0;
-      IntVector e1 = e0;
-      IntVector o1 = e0;
-      for (int c = first; c < first + Activation.BLOCK; c += 2) {
-        ShortVector v =
-            IntVector.fromMemorySegment(I, weights, at + 2L * L * c, LITTLE).reinterpretAsShorts();
-        ShortVector w0 = v.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 8);
-        ShortVector w1 = v.lanewise(VectorOperators.ASHR, 8);
-        ShortVector p = w0.mul(FloatVector.broadcast(F, x[x0 + c]).reinterpretAsShorts());
-        p = p.add(w1.mul(FloatVector.broadcast(F, x[x0 + c + 1]).reinterpretAsShorts()));
-        IntVector both = p.reinterpretAsInts();
-        o0 = o0.add(both.lanewise(VectorOperators.ASHR, 16));
-        e0 = e0.add(both.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16));
-        p = w0.mul(FloatVector.broadcast(F, x[x1 + c]).reinterpretAsShorts());
-        p = p.add(w1.mul(FloatVector.broadcast(F, x[x1 + c + 1]).reinterpretAsShorts()));
-        both = p.reinterpretAsInts();
-        o1 = o1.add(both.lanewise(VectorOperators.ASHR, 16));
-        e1 = e1.add(both.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 16));
-      }
-      e0.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target);
-      o0.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + L);
-      e1.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + 2 * L);
-      o1.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(out, target + 3 * L);
+    for (int c = from; c < end; c += 8, target += 4 * L) {
+      long w = at + 2L * L * c;
+      int j = x0 + c;
+      int k = x1 + c;
+      IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
+      ShortVector even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
+      ShortVector odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      ShortVector p = even.mul(FloatVector.broadcast(F, x[j]).reinterpretAsShorts());
+      p = p.add(odd.mul(FloatVector.broadcast(F, x[j + 1]).reinterpretAsShorts()));
+      IntVector both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      IntVector sum0 = both;
+      IntVector high0 = both.lanewise(VectorOperators.ASHR, 16);
+      p = even.mul(FloatVector.broadcast(F, x[k]).reinterpretAsShorts());
+      p = p.add(odd.mul(FloatVector.broadcast(F, x[k + 1]).reinterpretAsShorts()));
+      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      IntVector sum1 = both;
+      IntVector high1 = both.lanewise(VectorOperators.ASHR, 16);
+      v = IntVector.fromMemorySegment(I, weights, w + 4L * L, LITTLE);
+      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
+      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      p = even.mul(FloatVector.broadcast(F, x[j + 2]).reinterpretAsShorts());
+      p = p.add(odd.mul(FloatVector.broadcast(F, x[j + 3]).reinterpretAsShorts()));
+      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      sum0 = sum0.add(both);
+      high0 = high0.add(both.lanewise(VectorOperators.ASHR, 16));
+      p = even.mul(FloatVector.broadcast(F, x[k + 2]).reinterpretAsShorts());
+      p = p.add(odd.mul(FloatVector.broadcast(F, x[k + 3]).reinterpretAsShorts()));
+      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      sum1 = sum1.add(both);
+      high1 = high1.add(both.lanewise(VectorOperators.ASHR, 16));
+      v = IntVector.fromMemorySegment(I, weights, w + 8L * L, LITTLE);
+      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
+      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      p = even.mul(FloatVector.broadcast(F, x[j + 4]).reinterpretAsShorts());
+      p = p.add(odd.mul(FloatVector.broadcast(F, x[j + 5]).reinterpretAsShorts()));
+      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      sum0 = sum0.add(both);
+      high0 = high0.add(both.lanewise(VectorOperators.ASHR, 16));
+      p = even.mul(FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts());
+      p = p.add(odd.mul(FloatVector.broadcast(F, x[k + 5]).reinterpretAsShorts()));
+      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      sum1 = sum1.add(both);
+      high1 = high1.add(both.lanewise(VectorOperators.ASHR, 16));
+      v = IntVector.fromMemorySegment(I, weights, w + 12L * L, LITTLE);
+      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
+      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      p = even.mul(FloatVector.broadcast(F, x[j + 6]).reinterpretAsShorts());
+      p = p.add(odd.mul(FloatVector.broadcast(F, x[j + 7]).reinterpretAsShorts()));
+      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      sum0 = sum0.add(both);
+      high0 = high0.add(both.lanewise(VectorOperators.ASHR, 16));
+      p = even.mul(FloatVector.broadcast(F, x[k + 6]).reinterpretAsShorts());
+      p = p.add(odd.mul(FloatVector.broadcast(F, x[k + 7]).reinterpretAsShorts()));
+      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      sum1 = sum1.add(both);
+      high1 = high1.add(both.lanewise(VectorOperators.ASHR, 16));
+      sum0.reinterpretAsFloats().intoArray(out, target);
+      high0.reinterpretAsFloats().intoArray(out, target + L);
+      sum1.reinterpretAsFloats().intoArray(out, target + 2 * L);
+      high1.reinterpretAsFloats().intoArray(out, target + 3 * L);
     }
   }
 
@@ -164,7 +280,7 @@ final class IntegerKernel {
    * Computes s[to, to + 2 L) = sum over blocks of weight scale * (activation scale * sum of the
    * block - zero point * activation sum).
    *
-   * @param s sums of the blocks as {@link #one8} leaves them, from s[first] on, each stride after
+   * @param s sums of the blocks as {@link #join8} leaves them, from s[first] on, each stride after
    *     the one before
    * @param x activation, whose scales begin at {@code scales}
    * @param tables weight scales [group][2 L], then zero points
@@ -189,7 +305,7 @@ final class IntegerKernel {
     high.intoArray(s, to + L);
   }
 
-  /** As {@link #scale8}, of sums as {@link #one4} leaves them. */
+  /** As {@link #scale8}, of sums as {@link #join4} leaves them. */
   void scale4(float[] s, int first, int stride, float[] x, int scales, int tables, int to) {
     int blocks = columns / Activation.BLOCK;
     FloatVector low = FloatVector.zero(F);

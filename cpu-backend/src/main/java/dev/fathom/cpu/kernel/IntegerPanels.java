@@ -15,7 +15,8 @@ import java.util.Arrays;
  * columns are exact integers, and blocks are added in float32 in rising order.
  *
  * <p>A panel is 2 L rows. Its columns lie in steps of 16 bits a row, 2 columns of 8 bits or 4 of 4
- * bits, lowest column lowest; 4-bit codes are two's complement. A step is L ints:
+ * bits, lowest column lowest. 4-bit codes and 8-bit codes of even columns lie as numbers from 0 on:
+ * 8 or 128 more than they are. A step is L ints:
  *
  * <pre>
  *   int i     bit 31        16 15         0
@@ -24,7 +25,7 @@ import java.util.Arrays;
  *            +---------------+-------------+
  * </pre>
  *
- * <p>Rows and columns are filled up with zeros. Scales and zero points are float32 and signed bytes
+ * <p>Rows and columns are filled up. Scales and zero points are float32 and signed bytes
  * [panel][group][2 L]. A product with one row may compute its whole panel; whoever writes rows of a
  * panel reads all of it.
  */
@@ -40,6 +41,12 @@ final class IntegerPanels extends Matrix implements Integers {
 
   /** Vectors that meet a panel together. */
   private static final int TOKENS = 4;
+
+  private static final int MIDDLE_4 = 8;
+  private static final int MIDDLE_8 = 128;
+
+  /** Blocks whose parts are summed before they are joined: they stay in the first cache. */
+  private static final int PARTS = 16;
 
   /** Where the tables of a panel begin in the scratch, behind the results. */
   private static final int TABLES = TOKENS * P;
@@ -80,7 +87,7 @@ final class IntegerPanels extends Matrix implements Integers {
   /** Returns the floats of scratch for matrices of up to so many columns. */
   static int scratch(int cols) {
     int blocks = Activation.blocks(cols);
-    return TABLES + 2 * blocks * P + TOKENS * blocks * P;
+    return TABLES + 2 * blocks * P + TOKENS * blocks * P + PARTS * 8 * P;
   }
 
   /** Returns an upper bound of the bytes of a matrix whose groups have 32 columns or more. */
@@ -118,11 +125,11 @@ final class IntegerPanels extends Matrix implements Integers {
       panel[at] =
           (short)
               (perShort == 2
-                  ? (row[c] & 0xFF) | row[c + 1] << 8
-                  : (row[c] & 0xF)
-                      | (row[c + 1] & 0xF) << 4
-                      | (row[c + 2] & 0xF) << 8
-                      | row[c + 3] << 12);
+                  ? (row[c] + MIDDLE_8 & 0xFF) | row[c + 1] << 8
+                  : (row[c] + MIDDLE_4)
+                      | (row[c + 1] + MIDDLE_4) << 4
+                      | (row[c + 2] + MIDDLE_4) << 8
+                      | (row[c + 3] + MIDDLE_4) << 12);
     }
   }
 
@@ -177,8 +184,15 @@ final class IntegerPanels extends Matrix implements Integers {
     long base = (long) r / P * panelBytes + lane(r % P) * 2L;
     for (int c = 0; c < cols(); c++) {
       int word = data.get(SHORT, base + (long) (c / perShort) * P * Short.BYTES);
-      out[c] = (byte) (word << (32 - bits - c % perShort * bits) >> (32 - bits));
+      out[c] = (byte) code(word, c % perShort);
     }
+  }
+
+  private int code(int word, int i) {
+    if (bits == 4) {
+      return (word >>> 4 * i & 0xF) - MIDDLE_4;
+    }
+    return i == 0 ? (word & 0xFF) - MIDDLE_8 : word >> 8;
   }
 
   @Override
@@ -252,30 +266,56 @@ final class IntegerPanels extends Matrix implements Integers {
     int x2 = in.offset(i + Math.min(2, m - 1));
     int x3 = in.offset(i + m - 1);
     float[] x = in.data();
-    if (bits == 4) {
-      if (m == 1) {
-        kernel.one4(at, x, x0, scratch, sums);
-      } else {
-        kernel.four4(at, x, x0, x1, x2, x3, scratch, sums);
-      }
-      for (int j = 0; j < m; j++) {
-        int stride = m == 1 ? L : TOKENS * L;
-        int scales = in.offset(i + j) + columns;
-        kernel.scale4(scratch, sums + j * L, stride, x, scales, TABLES, j * P);
-      }
-      return;
-    }
     if (m == 1) {
-      kernel.one8(at, x, x0, scratch, sums, TOKENS * P);
+      one(at, x, x0, scratch, sums);
+    } else if (bits == 4) {
+      kernel.four4(at, x, x0, x1, x2, x3, scratch, sums);
     } else {
-      kernel.two8(at, x, x0, x1, scratch, sums, TOKENS * P);
-    }
-    if (m > 2) {
-      kernel.two8(at, x, x2, x3, scratch, sums + 2 * P, TOKENS * P);
+      two(at, x, x0, x1, scratch, sums);
+      if (m > 2) {
+        two(at, x, x2, x3, scratch, sums + 2 * P);
+      }
     }
     for (int j = 0; j < m; j++) {
       int scales = in.offset(i + j) + columns;
-      kernel.scale8(scratch, sums + j * P, TOKENS * P, x, scales, TABLES, j * P);
+      if (bits == 4) {
+        int stride = m == 1 ? L : TOKENS * L;
+        kernel.scale4(scratch, sums + j * L, stride, x, scales, TABLES, j * P);
+      } else {
+        kernel.scale8(scratch, sums + j * P, TOKENS * P, x, scales, TABLES, j * P);
+      }
+    }
+  }
+
+  /** Writes the sums of the blocks of a panel for one vector. */
+  private void one(long at, float[] x, int x0, float[] scratch, int sums) {
+    int blocks = columns / Activation.BLOCK;
+    int parts = scratch(columns) - PARTS * 8 * P;
+    for (int b = 0; b < blocks; b += PARTS) {
+      int end = Math.min(blocks, b + PARTS);
+      int from = b * Activation.BLOCK;
+      int to = end * Activation.BLOCK;
+      if (bits == 4) {
+        kernel.one4(at, x, x0, from, to, scratch, parts);
+        kernel.join4(scratch, b, end, parts, x, x0, sums + b * L);
+      } else {
+        kernel.one8(at, x, x0, from, to, scratch, parts);
+        kernel.join8(scratch, b, end, parts, P, sums + b * TOKENS * P, TOKENS * P);
+      }
+    }
+  }
+
+  /** Writes the sums of the blocks of a panel of 8 bits for two vectors. */
+  private void two(long at, float[] x, int x0, int x1, float[] scratch, int sums) {
+    int blocks = columns / Activation.BLOCK;
+    int parts = scratch(columns) - PARTS * 8 * P;
+    for (int b = 0; b < blocks; b += PARTS) {
+      int end = Math.min(blocks, b + PARTS);
+      kernel.two8(
+          at, x, x0, x1, b * Activation.BLOCK, end * Activation.BLOCK, scratch, parts);
+      int to = sums + b * TOKENS * P;
+      kernel.join8(scratch, b, end, parts, 2 * P, to, TOKENS * P);
+      kernel.join8(scratch, b, end, parts + P, 2 * P, to + P, TOKENS * P);
     }
   }
 }

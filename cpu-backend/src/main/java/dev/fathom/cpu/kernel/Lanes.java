@@ -25,6 +25,9 @@ public final class Lanes {
   static final VectorShuffle<Float> ZIP_LOW = VectorShuffle.makeZip(F, 0);
   static final VectorShuffle<Float> ZIP_HIGH = VectorShuffle.makeZip(F, 1);
 
+  private static final VectorShuffle<Float> SWAP_PAIRS = VectorShuffle.fromOp(F, i -> i ^ 2);
+  private static final VectorShuffle<Float> SWAP_ONES = VectorShuffle.fromOp(F, i -> i ^ 1);
+
   private Lanes() {}
 
   /** Returns the wanted shape where the machine has it, else the widest that it has. */
@@ -61,20 +64,48 @@ public final class Lanes {
   /**
    * Replaces lanes[i] by the sum of the L floats from lanes[i * L] on, for i in [0, n), with the
    * bits of {@link #sum}; destroys the others.
+   *
+   * @param n a multiple of 4
    */
   static void sums(float[] lanes, int n) {
     if (L == 16) {
       for (int i = 0; i < n; i++) {
-        halve16(lanes, i * 16, i * 8);
+        FloatVector lower = FloatVector.fromArray(FloatVector.SPECIES_256, lanes, i * 16);
+        FloatVector upper = FloatVector.fromArray(FloatVector.SPECIES_256, lanes, i * 16 + 8);
+        lower.add(upper).intoArray(lanes, i * 8);
       }
     }
     if (L >= 8) {
       for (int i = 0; i < n; i++) {
-        halve8(lanes, i * 8, i * 4);
+        FloatVector lower = FloatVector.fromArray(FloatVector.SPECIES_128, lanes, i * 8);
+        FloatVector upper = FloatVector.fromArray(FloatVector.SPECIES_128, lanes, i * 8 + 4);
+        lower.add(upper).intoArray(lanes, i * 4);
       }
     }
-    for (int i = 0; i < n; i++) {
-      lanes[i] = L == 2 ? lanes[2 * i] + lanes[2 * i + 1] : four(lanes, 4 * i);
+    if (L == 2) {
+      for (int i = 0; i < n; i++) {
+        lanes[i] = lanes[2 * i] + lanes[2 * i + 1];
+      }
+    } else {
+      quarters(lanes, n);
+    }
+  }
+
+  /** Replaces lanes[i] by the sum of the four floats from lanes[4 i] on. */
+  private static void quarters(float[] lanes, int n) {
+    if (L < 16) {
+      for (int i = 0; i < n; i++) {
+        lanes[i] = four(lanes, 4 * i);
+      }
+      return;
+    }
+    for (int i = 0; i < n; i += 4) {
+      FloatVector v = FloatVector.fromArray(F, lanes, 4 * i);
+      v = v.add(v.rearrange(SWAP_PAIRS));
+      v.add(v.rearrange(SWAP_ONES)).intoArray(lanes, 4 * i);
+    }
+    for (int i = 1; i < n; i++) {
+      lanes[i] = lanes[4 * i];
     }
   }
 

@@ -148,8 +148,7 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
    * @param out result
    * @param outOff where row 0 of the first vector would go
    * @param outStride elements from one vector's results to the next one's
-   * @param scratch {@link #scratchLen} floats that belong to this thread; for one vector and a
-   *     {@link RowMatrix} {@link Lanes#scratchLen()} are enough
+   * @param scratch {@link #scratchLen} floats that belong to this thread
    */
   public abstract void multiply(
       int from,

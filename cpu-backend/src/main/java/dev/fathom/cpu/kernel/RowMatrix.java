@@ -1,6 +1,10 @@
 package dev.fathom.cpu.kernel;
 
+import static dev.fathom.cpu.kernel.Lanes.F;
+import static dev.fathom.cpu.kernel.Lanes.L;
+
 import java.lang.foreign.SegmentAllocator;
+import jdk.incubator.vector.FloatVector;
 
 /**
  * A weight matrix whose rows are multiplied one by one, with float32 activations.
@@ -32,32 +36,87 @@ public abstract sealed class RowMatrix extends Matrix
       int outOff,
       int outStride,
       float[] scratch) {
-    int cols = cols();
-    if (n == 1) {
-      multiplyOne(from, to, in.data(), in.offset(first), out, outOff, scratch);
-      return;
+    for (int r = from; r < to; ) {
+      int end = Math.min(to, endOfFactors(r));
+      if (n == 1) {
+        multiplyOne(r, end, in.data(), in.offset(first), out, outOff, scratch);
+      } else {
+        multiplyTiles(r, end, in, first, n, out, outOff, outStride, scratch);
+      }
+      r = end;
     }
-    int step = Tile.rows(cols);
+  }
+
+  private void multiplyTiles(
+      int from,
+      int to,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] scratch) {
+    int cols = cols();
+    if (n <= 4) {
+      Tile.pack(this, from, scratch, in, first, n);
+    }
+    int step = Tile.rows(cols, n);
     for (int r = from; r < to; r += step) {
       int m = Math.min(to - r, step);
       for (int k = 0; k < m; k++) {
         decode(r + k, scratch, Tile.row(k, cols), Tile.rowTail(k, cols, body()));
       }
-      Tile.panel(this, scratch, m, in, first, n, out, outOff + r, outStride);
+      for (int i = 0; i < n; i += 4) {
+        int vectors = Math.min(4, n - i);
+        if (n > 4) {
+          Tile.pack(this, from, scratch, in, first + i, vectors);
+        }
+        Tile.multiply(this, scratch, m, vectors, out, outOff + i * outStride + r, outStride);
+      }
     }
   }
 
   /** Four rows at a time: one row's sum is a chain that waits for its own additions. */
   private void multiplyOne(
-      int from, int to, float[] x, int off, float[] out, int outOff, float[] lanes) {
+      int from, int to, float[] in, int inOff, float[] out, int outOff, float[] lanes) {
     boolean hasTail = body() < cols();
+    boolean hasFactors = endOfFactors(from) < Integer.MAX_VALUE;
+    float[] x = hasFactors ? lanes : in;
+    int off = hasFactors ? Lanes.scratchLen() : inOff;
+    if (hasFactors) {
+      weigh(from, in, inOff, lanes, off, 1);
+    }
+    float share = sumShare();
     for (int r = from; r < to; r += 4) {
       four(r, to - 1, x, off, lanes);
       Lanes.sums(lanes, 4);
       int m = Math.min(4, to - r);
       for (int k = 0; k < m; k++) {
-        out[outOff + r + k] = lanes[k] + (hasTail ? tail(r + k, x, off) : 0f);
+        out[outOff + r + k] = lanes[k] * share + (hasTail ? tail(r + k, in, inOff) : 0f);
       }
+    }
+  }
+
+  /** Returns the end of the rows whose factors of the columns are those of row r. */
+  int endOfFactors(int r) {
+    return Integer.MAX_VALUE;
+  }
+
+  /** Returns what the sums over the body are multiplied with, a power of two. */
+  float sumShare() {
+    return 1f;
+  }
+
+  /**
+   * Writes x[off, off + body) times the factors of row r, vector by vector.
+   *
+   * @param to where the first vector goes; the next one goes stride * L further on
+   */
+  void weigh(int r, float[] x, int off, float[] out, int to, int stride) {
+    int body = body();
+    for (int c = 0; c < body; c += L) {
+      FloatVector.fromArray(F, x, off + c).intoArray(out, to + stride * c);
     }
   }
 
@@ -74,7 +133,8 @@ public abstract sealed class RowMatrix extends Matrix
   abstract float tail(int r, float[] x, int off);
 
   /**
-   * Writes the float32 weights of row r that {@link #four} multiplies, in {@link #order()}.
+   * Writes the float32 weights of row r that {@link #four} multiplies, in {@link #order()}, without
+   * the factors of {@link #weigh}; those behind the body are whole.
    *
    * @param off where the first vector goes; the next one goes 4 L further on
    * @param tail where the columns behind {@link #body()} go

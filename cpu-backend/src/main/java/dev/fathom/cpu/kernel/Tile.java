@@ -13,7 +13,7 @@ import jdk.incubator.vector.FloatVector;
  * columns: vector register by vector register, those of the four rows one after the other.
  *
  * <pre>
- *   scratch   0        16 L                          + 4 C                      + rows * C
+ *   scratch   0        16 L                          + 4 C
  *             +--------+-----------------------------+--------------------------+
  *             | sums   | four vectors                | rows, four by four       |
  *             +--------+-----------------------------+--------------------------+
@@ -32,9 +32,9 @@ final class Tile {
 
   private Tile() {}
 
-  /** Returns the rows that are decoded together, a multiple of 4. */
-  static int rows(int cols) {
-    return Math.max(4, Math.min(MOST_ROWS, PANEL / cols / 4 * 4));
+  /** Returns the rows that are decoded together for n vectors, a multiple of 4. */
+  static int rows(int cols, int n) {
+    return n <= 4 ? 4 : Math.max(4, Math.min(MOST_ROWS, PANEL / cols / 4 * 4));
   }
 
   /** Returns the floats of scratch for matrices of up to so many columns. */
@@ -53,52 +53,66 @@ final class Tile {
   }
 
   /**
-   * Computes out[outOff + i * outStride + r] = row r * vector (first + i) for i in [0, n) and r in
-   * [0, m).
+   * Packs vectors [first, first + n), times the factors of row r, for {@link #multiply}; n is at
+   * most 4.
+   */
+  static void pack(RowMatrix matrix, int r, float[] scratch, Vectors in, int first, int n) {
+    int body = matrix.body();
+    int tail = matrix.cols() - body;
+    for (int j = 0; j < n; j++) {
+      int off = in.offset(first + j);
+      matrix.weigh(r, in.data(), off, scratch, VECTORS + j * L, 4);
+      System.arraycopy(in.data(), off + body, scratch, VECTORS + 4 * body + j * tail, tail);
+    }
+  }
+
+  /**
+   * Computes out[outOff + j * outStride + r] = row r * packed vector j for j in [0, n) and r in [0,
+   * m).
    *
    * @param matrix whose rows were decoded
-   * @param scratch holds them
+   * @param scratch holds them and the vectors
    */
-  static void panel(
+  static void multiply(
+      RowMatrix matrix, float[] scratch, int m, int n, float[] out, int outOff, int outStride) {
+    int cols = matrix.cols();
+    int body = matrix.body();
+    float share = matrix.sumShare();
+    for (int r = 0; r < m; r += 4) {
+      // What the last tile lacks is whatever lies there; nobody reads its sums.
+      multiply(scratch, row(r, cols), VECTORS, 4 * body);
+      Lanes.sums(scratch, 16);
+      int rows = Math.min(4, m - r);
+      for (int j = 0; j < n; j++) {
+        int target = outOff + j * outStride + r;
+        for (int k = 0; k < rows; k++) {
+          out[target + k] = scratch[4 * k + j] * share;
+        }
+      }
+      if (body < cols) {
+        addTails(matrix, scratch, r, rows, n, out, outOff + r, outStride);
+      }
+    }
+  }
+
+  /** Adds the columns behind the body. */
+  private static void addTails(
       RowMatrix matrix,
       float[] scratch,
-      int m,
-      Vectors in,
-      int first,
+      int r,
+      int rows,
       int n,
       float[] out,
       int outOff,
       int outStride) {
     int cols = matrix.cols();
     int body = matrix.body();
-    for (int i = 0; i < n; i += 4) {
-      int vectors = Math.min(4, n - i);
-      for (int j = 0; j < vectors; j++) {
-        pack(in.data(), in.offset(first + i + j), cols, body, scratch, j);
-      }
-      for (int r = 0; r < m; r += 4) {
-        // What the last tile lacks is whatever lies there; nobody reads its sums.
-        multiply(scratch, row(r, cols), VECTORS, 4 * body);
-        Lanes.sums(scratch, 16);
-        int rows = Math.min(4, m - r);
-        for (int j = 0; j < vectors; j++) {
-          int target = outOff + (i + j) * outStride + r;
-          for (int k = 0; k < rows; k++) {
-            float tail = tail(scratch, rowTail(r + k, cols, body), j, cols, body);
-            out[target + k] = scratch[4 * k + j] + tail;
-          }
-        }
+    for (int j = 0; j < n; j++) {
+      for (int k = 0; k < rows; k++) {
+        float tail = tail(scratch, rowTail(r + k, cols, body), j, cols, body);
+        out[outOff + j * outStride + k] += tail;
       }
     }
-  }
-
-  private static void pack(float[] x, int off, int cols, int body, float[] scratch, int j) {
-    int to = VECTORS + j * L;
-    for (int c = 0; c < body; c += L) {
-      FloatVector.fromArray(F, x, off + c).intoArray(scratch, to + 4 * c);
-    }
-    int tail = cols - body;
-    System.arraycopy(x, off + body, scratch, VECTORS + 4 * body + j * tail, tail);
   }
 
   private static float tail(float[] scratch, int w, int j, int cols, int body) {
