@@ -55,14 +55,14 @@ final class AttentionOperation implements Operation, ThreadTeam.Work {
   private void attend(int t, int kvHead, int g, int n, HeadScratch s) {
     int first = ((t * kvHeads + kvHead) * group + g) * dim;
     Sum.scale(op.scale(), query, first, s.queries, 0, n * dim);
-    s.begin();
+    s.begin(0, n, dim);
     int sequence = step.batch().sequenceOf(t);
     int len = step.batch().position(t) + 1;
     for (int p = 0; p < len; p += HeadScratch.CHUNK) {
       int m = Math.min(HeadScratch.CHUNK, len - p);
       gather(sequence, p, m, kvHead * dim, s.keys);
       gather(sequence, p, m, (kvHeads + kvHead) * dim, s.values);
-      s.add(n, m, dim, s.values, dim, dim);
+      s.add(s.queries, 0, 0, n, m, dim, s.values, dim, dim);
     }
     for (int i = 0; i < n; i++) {
       s.finish(i, dim, out, first + i * dim);

@@ -33,7 +33,7 @@ final class Binder {
   private final RouterScratch routerScratch;
   private final MoeOperation.Scratch moeScratch;
   private final HeadScratch[] heads;
-  private final LatentAttentionOperation.Scratch[] latentScratch;
+  private final LatentScratch latentScratch;
   private final TopKIndexOperation.Scratch[] indexScratch;
 
   Binder(
@@ -54,11 +54,10 @@ final class Binder {
     this.routerScratch = new RouterScratch(sizes.experts());
     this.moeScratch = new MoeOperation.Scratch(sizes);
     this.heads = new HeadScratch[step.threads()];
-    this.latentScratch = new LatentAttentionOperation.Scratch[heads.length];
+    this.latentScratch = LatentScratch.of(sizes, heads.length);
     this.indexScratch = new TopKIndexOperation.Scratch[heads.length];
     for (int i = 0; i < heads.length; i++) {
       heads[i] = new HeadScratch(sizes);
-      latentScratch[i] = new LatentAttentionOperation.Scratch(heads[i], sizes, step.identity());
       indexScratch[i] = new TopKIndexOperation.Scratch(sizes);
     }
   }
@@ -96,6 +95,7 @@ final class Binder {
               kv,
               step,
               adapters,
+              heads,
               latentScratch);
       case Op.Attention attention -> new AttentionOperation(attention, kv, step, heads);
       case Op.TopKIndex index -> new TopKIndexOperation(index, kv, step, indexScratch);

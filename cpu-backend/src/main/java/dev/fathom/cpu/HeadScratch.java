@@ -8,17 +8,26 @@ import dev.fathom.cpu.kernel.WeightedSum;
 import java.util.Arrays;
 
 /**
- * What one thread needs to take some heads of a token through the cache, {@link #CHUNK} positions
- * at a time, with a running maximum and sum (Milakov and Gimelshein, "Online normalizer calculation
- * for softmax").
+ * What one thread needs to take some heads of some tokens through the cache, {@link #CHUNK}
+ * positions at a time, with a running maximum and sum (Milakov and Gimelshein, "Online normalizer
+ * calculation for softmax").
+ *
+ * <p>The state of a head of a token is a row: the weighted sum of values, the maximum of the scores
+ * and the sum of the weights.
  */
 final class HeadScratch {
 
   /** Positions of a chunk. */
   static final int CHUNK = 32;
 
-  /** Most heads that go through the cache together. */
+  /** Most heads of a token that go through the cache together. */
   static final int HEADS = 16;
+
+  /** Most tokens that go through the cache together. */
+  static final int TOKENS = 4;
+
+  /** Elements of a row behind the values. */
+  static final int MAX_AND_SUM = 2;
 
   /** Keys of a chunk [CHUNK, key width]. */
   final float[] keys;
@@ -29,80 +38,146 @@ final class HeadScratch {
   /** Queries, already scaled: [HEADS, key width]. */
   final float[] queries;
 
-  /** Weighted sums of values [HEADS, value width]; {@link #finish} divides them. */
-  final float[] mixed;
-
+  private final float[] state;
+  private final float[] total;
   private final float[] scores = new float[HEADS * CHUNK];
-  private final float[] max = new float[HEADS];
-  private final float[] sum = new float[HEADS];
   private final float[] lanes = new float[Lanes.scratchLen()];
-  private boolean started;
 
   HeadScratch(Sizes sizes) {
     keys = new float[CHUNK * sizes.keyWidth()];
     values = new float[CHUNK * sizes.valueWidth()];
     queries = new float[HEADS * sizes.keyWidth()];
-    mixed = new float[HEADS * sizes.valueWidth()];
+    state = new float[TOKENS * HEADS * row(sizes.valueWidth())];
+    total = new float[state.length];
   }
 
   static long floats(Sizes sizes) {
-    return (long) (CHUNK + HEADS) * (sizes.keyWidth() + sizes.valueWidth())
-        + (long) HEADS * (CHUNK + 2);
+    return (long) (CHUNK + HEADS) * sizes.keyWidth()
+        + (long) CHUNK * sizes.valueWidth()
+        + 2L * TOKENS * HEADS * row(sizes.valueWidth())
+        + (long) HEADS * CHUNK;
   }
 
-  /** Forgets all chunks. */
-  void begin() {
-    started = false;
+  /** Returns the elements of a row for values of so many elements. */
+  static int row(int valueWidth) {
+    return valueWidth + MAX_AND_SUM;
+  }
+
+  /** Forgets what rows [first, first + n) saw. */
+  void begin(int first, int n, int valueWidth) {
+    int row = row(valueWidth);
+    Arrays.fill(state, first * row, (first + n) * row, 0f);
+    for (int i = first; i < first + n; i++) {
+      state[i * row + valueWidth] = Float.NEGATIVE_INFINITY;
+    }
   }
 
   /**
-   * Adds a chunk of m positions for n heads.
+   * Adds the first m positions of the chunk to rows [first, first + n), with {@link #queries} or
+   * those of somebody else.
    *
-   * @param keyWidth elements of a key and a query
+   * @param query n queries of keyWidth elements from query[q] on, already scaled
    * @param chunkValues rows whose first valueWidth elements are the values
    * @param valueStride elements from one row to the next
    * @param valueWidth elements of a value
    */
-  void add(int n, int m, int keyWidth, float[] chunkValues, int valueStride, int valueWidth) {
-    Dot.all(keys, m, keyWidth, queries, n, scores, CHUNK, lanes);
-    if (!started) {
-      Arrays.fill(mixed, 0, n * valueWidth, 0f);
-    }
+  void add(
+      float[] query,
+      int q,
+      int first,
+      int n,
+      int m,
+      int keyWidth,
+      float[] chunkValues,
+      int valueStride,
+      int valueWidth) {
+    Dot.all(keys, m, keyWidth, query, q, n, scores, CHUNK, lanes);
+    int row = row(valueWidth);
     for (int i = 0; i < n; i++) {
-      weigh(i, m, valueWidth);
+      weigh(i, m, (first + i) * row, valueWidth);
     }
-    started = true;
-    WeightedSum.add(scores, CHUNK, chunkValues, m, valueStride, mixed, valueWidth, n);
+    WeightedSum.add(
+        scores, 0, CHUNK, chunkValues, m, valueStride, state, first * row, row, valueWidth, n);
   }
 
   /** Turns the m scores of head i into weights and rescales what earlier chunks gave. */
-  private void weigh(int i, int m, int valueWidth) {
+  private void weigh(int i, int m, int at, int valueWidth) {
+    int max = at + valueWidth;
     float chunkMax = Softmax.max(scores, i * CHUNK, m);
-    float best = started ? Math.max(max[i], chunkMax) : chunkMax;
+    float before = state[max];
+    float best = Math.max(before, chunkMax);
     float chunkSum = Softmax.exponentials(scores, i * CHUNK, m, best);
-    if (started) {
-      float factor = Softmax.exp(max[i] - best);
-      sum[i] = sum[i] * factor + chunkSum;
-      Sum.scale(factor, mixed, i * valueWidth, mixed, i * valueWidth, valueWidth);
+    if (before == Float.NEGATIVE_INFINITY) {
+      state[max + 1] = chunkSum;
     } else {
-      sum[i] = chunkSum;
+      float factor = Softmax.exp(before - best);
+      state[max + 1] = state[max + 1] * factor + chunkSum;
+      Sum.scale(factor, state, at, state, at, valueWidth);
     }
-    max[i] = best;
+    state[max] = best;
+  }
+
+  /** Writes rows [first, first + n) to out[off..]. */
+  void save(int first, int n, int valueWidth, float[] out, int off) {
+    int row = row(valueWidth);
+    System.arraycopy(state, first * row, out, off, n * row);
+  }
+
+  /** Makes rows [first, first + n), which saw the first positions, the totals. */
+  void beginTotals(int first, int n, int valueWidth) {
+    save(first, n, valueWidth, total, first * row(valueWidth));
+  }
+
+  /** Makes n rows that somebody saved the totals from {@code first} on. */
+  void beginTotals(int first, int n, int valueWidth, float[] saved, int off) {
+    int row = row(valueWidth);
+    System.arraycopy(saved, off, total, first * row, n * row);
+  }
+
+  /** Adds rows [first, first + n), which saw the positions behind those of the totals, to them. */
+  void addToTotals(int first, int n, int valueWidth) {
+    addToTotals(first, n, valueWidth, state, first * row(valueWidth));
+  }
+
+  /** Adds n rows that somebody saved to the totals. */
+  void addToTotals(int first, int n, int valueWidth, float[] saved, int off) {
+    int row = row(valueWidth);
+    for (int i = 0; i < n; i++) {
+      int a = (first + i) * row;
+      int b = off + i * row;
+      float best = Math.max(total[a + valueWidth], saved[b + valueWidth]);
+      float factorA = Softmax.exp(total[a + valueWidth] - best);
+      float factorB = Softmax.exp(saved[b + valueWidth] - best);
+      Sum.scale(factorA, total, a, total, a, valueWidth);
+      Sum.addScaled(factorB, saved, b, total, a, valueWidth);
+      total[a + valueWidth] = best;
+      total[a + valueWidth + 1] =
+          total[a + valueWidth + 1] * factorA + saved[b + valueWidth + 1] * factorB;
+    }
+  }
+
+  /** Writes the attention of a total to out[off, off + valueWidth). */
+  void finishTotal(int i, int valueWidth, float[] out, int off) {
+    int at = i * row(valueWidth);
+    Sum.scale(1f / total[at + valueWidth + 1], total, at, out, off, valueWidth);
   }
 
   /**
-   * Writes the attention of head i to out[off, off + valueWidth), where a sink takes part in the
+   * Writes the attention of row i to out[off, off + valueWidth), where a sink takes part in the
    * softmax and gives no value.
    */
   void finish(int i, float sink, int valueWidth, float[] out, int off) {
-    float best = Math.max(max[i], sink);
-    float factor = Softmax.exp(max[i] - best);
-    float total = sum[i] * factor + Softmax.exp(sink - best);
-    Sum.scale(factor / total, mixed, i * valueWidth, out, off, valueWidth);
+    int at = i * row(valueWidth);
+    float max = state[at + valueWidth];
+    float best = Math.max(max, sink);
+    float factor = Softmax.exp(max - best);
+    float sum = state[at + valueWidth + 1] * factor + Softmax.exp(sink - best);
+    Sum.scale(factor / sum, state, at, out, off, valueWidth);
   }
 
-  /** Writes the attention of head i to out[off, off + valueWidth). */
+  /** Writes the attention of row i to out[off, off + valueWidth). */
   void finish(int i, int valueWidth, float[] out, int off) {
-    Sum.scale(1f / sum[i], mixed, i * valueWidth, out, off, valueWidth);
+    int at = i * row(valueWidth);
+    Sum.scale(1f / state[at + valueWidth + 1], state, at, out, off, valueWidth);
   }
 }

@@ -1,24 +1,34 @@
 package dev.fathom.cpu;
 
 import dev.fathom.backend.Adapter;
+import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.RowMatrix;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.Vectors;
+import dev.fathom.cpu.kernel.WeightedSum;
 import dev.fathom.program.Op;
 import dev.fathom.program.Value;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Multi-head latent attention (DeepSeek-V2, section 2.1), absorbed: W_UK takes the query into
- * latent space, the cached latents serve as keys and values, and W_UV takes the result out.
+ * Multi-head latent attention (DeepSeek-V2, section 2.1), absorbed: W_UK takes the queries into
+ * latent space, the cached latents serve as keys and values, and W_UV takes the results out.
  *
- * <p>The threads share out the pairs (token, head). Chunks of positions begin at the first one a
- * token attends to, so a result depends on nothing but the sequence.
+ * <p>Some tokens at a time go through three stages. The threads share out the heads in the first and
+ * the last, where the weights of a head meet all those tokens, and in the second groups of tokens
+ * of a sequence, which read the cache together. A token sees segments of {@link #SEGMENT} positions
+ * from the first one on, each with a softmax of its own, joined in their order; where there are
+ * fewer groups than threads, these share out the segments. So a result depends on nothing but the
+ * sequence.
  *
  * <p>An adapter on kv_b stays a term of its low rank: scale * A^T B_UK^T q joins the query in
  * latent space, scale * B_UV A c the result. The cached latents are the same with and without it.
  */
-final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
+final class LatentAttentionOperation implements Operation {
+
+  /** Positions that a thread takes alone. */
+  private static final int SEGMENT = 256;
 
   private final Op.LatentAttention op;
   private final RowMatrix kvB;
@@ -27,29 +37,30 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
   private final Step step;
   private final Adapters adapters;
   private final Adapters.Site site;
-  private final Scratch[] scratch;
+  private final HeadScratch[] scratch;
+  private final LatentScratch latent;
+  private final Vectors ordered;
   private final float[] query;
   private final float[] out;
   private final int[] selected;
   private final int numSelected;
   private final int heads;
+  private final int groups;
   private final int nope;
   private final int rope;
   private final int rank;
   private final int vDim;
+  private final int tile;
+  private final ThreadTeam.Work absorb = this::absorb;
+  private final ThreadTeam.Work attend = this::attend;
+  private final ThreadTeam.Work attendSegments = this::attendSegments;
+  private final ThreadTeam.Work joinSegments = this::joinSegments;
+  private final ThreadTeam.Work release = this::release;
 
-  /** Memory of one thread. */
-  static final class Scratch {
-    private final HeadScratch heads;
-    private final float[] latent;
-    private final Vectors ordered;
-
-    Scratch(HeadScratch heads, Sizes sizes, int[] identity) {
-      this.heads = heads;
-      this.latent = new float[sizes.latentRank()];
-      this.ordered = new Vectors(new float[latent.length], latent.length, identity);
-    }
-  }
+  // The tokens that go through the stages.
+  private int begin;
+  private int n;
+  private int segments;
 
   LatentAttentionOperation(
       Op.LatentAttention op,
@@ -57,7 +68,8 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
       PagedKv kv,
       Step step,
       Adapters adapters,
-      Scratch[] scratch) {
+      HeadScratch[] scratch,
+      LatentScratch latent) {
     this.op = op;
     this.kvB = kvB;
     this.kv = kv;
@@ -66,54 +78,93 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
     this.adapters = adapters;
     this.site = adapters.site(op.kvB());
     this.scratch = scratch;
+    this.latent = latent;
     this.query = step.data(op.query());
     this.out = step.data(op.result());
     Value selection = op.selection();
     this.selected = selection == null ? new int[0] : step.ints(selection);
     this.numSelected = selection == null ? 0 : selection.shape().last();
     this.heads = op.numHeads();
+    this.groups = Math.ceilDiv(heads, HeadScratch.HEADS);
     this.nope = op.qkNopeHeadDim();
     this.rope = op.cache().qkRopeHeadDim();
     this.rank = op.cache().kvLoraRank();
     this.vDim = op.vHeadDim();
+    this.tile = LatentScratch.tokens(op, step.options().maxTokens());
+    this.ordered = new Vectors(latent.ordered(), rank, latent.identity());
   }
 
   @Override
   public void run() {
-    long last = step.batch().position(step.numTokens() - 1);
-    long perHead = (long) (nope + vDim) * rank + (last + 1) * (2L * rank + rope);
-    step.dispatch(perHead * step.numTokens() * heads, this);
-  }
-
-  @Override
-  public void run(int part, int numParts) {
-    int pairs = step.numTokens() * heads;
-    int end = Step.begin(pairs, part + 1, numParts);
-    for (int at = Step.begin(pairs, part, numParts); at < end; ) {
-      int h = at % heads;
-      int n = Math.min(Math.min(heads - h, end - at), HeadScratch.HEADS);
-      attend(at / heads, h, n, part);
-      at += n;
+    for (begin = 0; begin < step.numTokens(); begin += tile) {
+      n = Math.min(tile, step.numTokens() - begin);
+      long product = (long) n * heads * nope * rank;
+      step.dispatch(product, absorb);
+      attendAll();
+      step.dispatch(product, release);
     }
   }
 
-  /** Computes heads [h, h + n) of token t. */
-  private void attend(int t, int h, int n, int part) {
-    Scratch s = scratch[part];
-    Adapter.Delta delta =
-        adapters.areActive() ? site.of(step.batch(), step.batch().sequenceOf(t)) : null;
-    for (int i = 0; i < n; i++) {
-      absorb(t, h + i, s.heads.queries, i * (rank + rope), delta, part);
+  private void attendAll() {
+    int longest = 0;
+    for (int t = begin; t < begin + n; t++) {
+      longest = Math.max(longest, numAttended(t));
     }
-    s.heads.begin();
-    int len = numAttended(t);
-    for (int first = 0; first < len; first += HeadScratch.CHUNK) {
-      int m = Math.min(HeadScratch.CHUNK, len - first);
-      gather(t, first, m, s.heads.keys);
-      s.heads.add(n, m, rank + rope, s.heads.keys, rank + rope, rank);
+    long products = (long) n * longest * heads * (2L * rank + rope);
+    segments = Math.ceilDiv(longest, SEGMENT);
+    int units = n * groups;
+    boolean fits = (long) units * segments * unitFloats() <= latent.parts().length;
+    if (units < 2 * step.threads() && segments > 1 && fits) {
+      step.dispatch(products, attendSegments);
+      step.dispatch((long) units * segments * unitFloats(), joinSegments);
+    } else {
+      step.dispatch(products, attend);
     }
-    for (int i = 0; i < n; i++) {
-      release(t, h + i, i, delta, part);
+  }
+
+  private int unitFloats() {
+    return HeadScratch.HEADS * HeadScratch.row(rank);
+  }
+
+  /** Returns the elements that the segments of so many positions take for some heads of a token. */
+  static long segmentFloats(Op.LatentAttention op, long positions) {
+    long segments = Math.ceilDiv(positions, SEGMENT);
+    return segments * HeadScratch.HEADS * HeadScratch.row(op.cache().kvLoraRank());
+  }
+
+  private Adapter.@Nullable Delta delta(int t) {
+    return adapters.areActive() ? site.of(step.batch(), step.batch().sequenceOf(t)) : null;
+  }
+
+  /** Writes scale * (W_UK^T q_nope, q_rope) of some heads to the latent queries. */
+  private void absorb(int part, int numParts) {
+    int width = rank + rope;
+    int queryWidth = nope + rope;
+    float[] target = latent.queries();
+    float[] rows = latent.rows(part);
+    int end = Step.begin(heads, part + 1, numParts);
+    for (int h = Step.begin(heads, part, numParts); h < end; h++) {
+      int row = h * (nope + vDim);
+      for (int i = 0; i < nope; i++) {
+        kvB.decodeNatural(row + i, rows, i * rank);
+      }
+      int q = (begin * heads + h) * queryWidth;
+      for (int t = 0; t < n; t++) {
+        int at = (t * heads + h) * width;
+        Arrays.fill(target, at, at + rank, 0f);
+      }
+      int stride = heads * queryWidth;
+      WeightedSum.add(
+          query, q, stride, rows, nope, rank, target, h * width, heads * width, rank, n);
+      for (int t = 0; t < n; t++) {
+        int at = (t * heads + h) * width;
+        Adapter.Delta delta = delta(begin + t);
+        if (delta != null) {
+          adapters.addTransposed(delta, row, nope, query, q + t * stride, target, at, part);
+        }
+        Sum.scale(op.scale(), target, at, target, at, rank);
+        Sum.scale(op.scale(), query, q + t * stride + nope, target, at + rank, rope);
+      }
     }
   }
 
@@ -122,11 +173,86 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
     if (numSelected == 0) {
       return len;
     }
-    int n = 0;
-    while (n < numSelected && selected[t * numSelected + n] >= 0) {
-      n++;
+    int attended = 0;
+    while (attended < numSelected && selected[t * numSelected + attended] >= 0) {
+      attended++;
     }
-    return n;
+    return attended;
+  }
+
+  /** Computes all heads of groups of tokens; every so many groups are a thread's. */
+  private void attend(int part, int numParts) {
+    int unit = 0;
+    for (int t = begin; t < begin + n; ) {
+      int tokens = together(t);
+      for (int g = 0; g < groups; g++, unit++) {
+        if (unit % numParts == part) {
+          attend(t, tokens, g * HeadScratch.HEADS, scratch[part]);
+        }
+      }
+      t += tokens;
+    }
+  }
+
+  /** Returns how many tokens from t on read the cache together: neighbours of one sequence. */
+  private int together(int t) {
+    StepBatch batch = step.batch();
+    int tokens = 1;
+    while (numSelected == 0
+        && tokens < HeadScratch.TOKENS
+        && t + tokens < begin + n
+        && batch.sequenceOf(t + tokens) == batch.sequenceOf(t)
+        && batch.position(t + tokens) == batch.position(t) + tokens) {
+      tokens++;
+    }
+    return tokens;
+  }
+
+  private int headsFrom(int h) {
+    return Math.min(heads - h, HeadScratch.HEADS);
+  }
+
+  private void attend(int t, int tokens, int h, HeadScratch s) {
+    int count = headsFrom(h);
+    int longest = numAttended(t + tokens - 1);
+    for (int first = 0; first < longest; first += SEGMENT) {
+      addSegment(t, tokens, h, first, s);
+      for (int k = 0; k < tokens; k++) {
+        int row = k * HeadScratch.HEADS;
+        if (first == 0) {
+          s.beginTotals(row, count, rank);
+        } else if (numAttended(t + k) > first) {
+          s.addToTotals(row, count, rank);
+        }
+      }
+    }
+    for (int k = 0; k < tokens; k++) {
+      for (int i = 0; i < count; i++) {
+        finish(t + k, h + i, k * HeadScratch.HEADS + i, s);
+      }
+    }
+  }
+
+  /** Takes heads from h on of some tokens through the segment that begins at {@code first}. */
+  private void addSegment(int t, int tokens, int h, int first, HeadScratch s) {
+    int count = headsFrom(h);
+    int width = rank + rope;
+    int end = Math.min(first + SEGMENT, numAttended(t + tokens - 1));
+    for (int k = 0; k < tokens; k++) {
+      s.begin(k * HeadScratch.HEADS, count, rank);
+    }
+    for (int at = first; at < end; at += HeadScratch.CHUNK) {
+      int m = Math.min(HeadScratch.CHUNK, end - at);
+      gather(t, at, m, s.keys);
+      for (int k = 0; k < tokens; k++) {
+        int seen = tokens == 1 ? m : Math.min(m, numAttended(t + k) - at);
+        if (seen > 0) {
+          int q = ((t + k - begin) * heads + h) * width;
+          int row = k * HeadScratch.HEADS;
+          s.add(latent.queries(), q, row, count, seen, width, s.keys, width, rank);
+        }
+      }
+    }
   }
 
   /** Reads the first-th to (first + m)-th position that token t attends to. */
@@ -139,30 +265,72 @@ final class LatentAttentionOperation implements Operation, ThreadTeam.Work {
     }
   }
 
-  /** Writes scale * (W_UK^T q_nope, q_rope) of a head to target[at..]. */
-  private void absorb(
-      int t, int head, float[] target, int at, Adapter.@Nullable Delta delta, int part) {
-    int q = (t * heads + head) * (nope + rope);
-    int row = head * (nope + vDim);
-    kvB.multiplyTransposed(row, nope, query, q, target, at);
-    if (delta != null) {
-      adapters.addTransposed(delta, row, nope, query, q, target, at, part);
+  /** Computes segments of few tokens and keeps them: [token][group of heads][segment]. */
+  private void attendSegments(int part, int numParts) {
+    HeadScratch s = scratch[part];
+    for (int u = part; u < n * groups * segments; u += numParts) {
+      int segment = u % segments;
+      int t = begin + u / segments / groups;
+      int h = u / segments % groups * HeadScratch.HEADS;
+      if (numAttended(t) > segment * SEGMENT) {
+        addSegment(t, 1, h, segment * SEGMENT, s);
+        s.save(0, headsFrom(h), rank, latent.parts(), u * unitFloats());
+      }
     }
-    Sum.scale(op.scale(), target, at, target, at, rank);
-    Sum.scale(op.scale(), query, q + nope, target, at + rank, rope);
   }
 
-  /** Writes W_UV times the latent of head i to the result. */
-  private void release(int t, int head, int i, Adapter.@Nullable Delta delta, int part) {
-    Scratch s = scratch[part];
-    s.heads.finish(i, rank, s.latent, 0);
-    kvB.order().arrange(s.latent, 0, s.ordered.data(), 0, rank);
-    int from = head * (nope + vDim) + nope;
-    int target = (t * heads + head) * vDim - from;
-    kvB.multiply(from, from + vDim, s.ordered, 0, 1, out, target, 0, step.lanes(part));
-    if (delta != null) {
-      adapters.project(delta, s.latent, 0, part);
-      adapters.addRows(delta, delta.scale(), from, from + vDim, out, target + from, part);
+  /** Joins what {@link #attendSegments} kept. */
+  private void joinSegments(int part, int numParts) {
+    HeadScratch s = scratch[part];
+    int end = Step.begin(n * heads, part + 1, numParts);
+    for (int at = Step.begin(n * heads, part, numParts); at < end; at++) {
+      int t = at / heads;
+      int h = at % heads;
+      int unit = (t * groups + h / HeadScratch.HEADS) * segments;
+      int len = numAttended(begin + t);
+      for (int first = 0; first < len; first += SEGMENT, unit++) {
+        int from = unit * unitFloats() + h % HeadScratch.HEADS * HeadScratch.row(rank);
+        if (first == 0) {
+          s.beginTotals(0, 1, rank, latent.parts(), from);
+        } else {
+          s.addToTotals(0, 1, rank, latent.parts(), from);
+        }
+      }
+      finish(begin + t, h, 0, s);
+    }
+  }
+
+  /** Writes the latent of a head of token t, as it is and in the order of W_UV: [head][token]. */
+  private void finish(int t, int h, int row, HeadScratch s) {
+    int at = (h * tile + t - begin) * rank;
+    s.finishTotal(row, rank, latent.natural(), at);
+    kvB.order().arrange(latent.natural(), at, latent.ordered(), at, rank);
+  }
+
+  /** Writes W_UV times the latents of some heads to the result. */
+  private void release(int part, int numParts) {
+    int end = Step.begin(heads, part + 1, numParts);
+    for (int h = Step.begin(heads, part, numParts); h < end; h++) {
+      int from = h * (nope + vDim) + nope;
+      int target = (begin * heads + h) * vDim - from;
+      kvB.multiply(
+          from,
+          from + vDim,
+          ordered,
+          h * tile,
+          n,
+          out,
+          target,
+          heads * vDim,
+          step.lanes(part));
+      for (int t = 0; t < n && adapters.areActive(); t++) {
+        Adapter.Delta delta = delta(begin + t);
+        if (delta != null) {
+          adapters.project(delta, latent.natural(), (h * tile + t) * rank, part);
+          int to = target + t * heads * vDim + from;
+          adapters.addRows(delta, delta.scale(), from, from + vDim, out, to, part);
+        }
+      }
     }
   }
 }

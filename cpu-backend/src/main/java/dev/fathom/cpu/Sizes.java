@@ -32,7 +32,11 @@ final class Sizes {
   private int downInputs;
   private long rowMajorBytes;
   private int down;
-  private int latentRank;
+  private int latentHeads;
+  private int latentQueries;
+  private int latents;
+  private int absorbed;
+  private long latentSegments;
   private int keyWidth;
   private int valueWidth;
   private int indexHeads;
@@ -64,7 +68,17 @@ final class Sizes {
       case Op.Moe moe -> measureMoe(moe);
       case Op.Rope rope -> ropes.add(rope.rope());
       case Op.LatentAttention attention -> {
-        latentRank = Math.max(latentRank, attention.cache().kvLoraRank());
+        int heads = attention.numHeads() * LatentScratch.tokens(attention, options.maxTokens());
+        latentHeads = Math.max(latentHeads, heads);
+        latentQueries =
+            Math.max(latentQueries, elements(heads, attention.cache().elementsPerToken()));
+        latents = Math.max(latents, elements(heads, attention.cache().kvLoraRank()));
+        absorbed =
+            Math.max(
+                absorbed, elements(attention.qkNopeHeadDim(), attention.cache().kvLoraRank()));
+        long positions = (long) options.maxBlocksPerSequence() * options.blockTokens();
+        latentSegments =
+            Math.max(latentSegments, LatentAttentionOperation.segmentFloats(attention, positions));
         keyWidth = Math.max(keyWidth, attention.cache().elementsPerToken());
         valueWidth = Math.max(valueWidth, attention.cache().kvLoraRank());
         rowMajorBytes += rowMajorBytes(attention.kvB());
@@ -184,9 +198,29 @@ final class Sizes {
     return vocab;
   }
 
-  /** Widest latent without position. */
-  int latentRank() {
-    return latentRank;
+  /** Heads of the tokens that go through latent attention together. */
+  int latentHeads() {
+    return latentHeads;
+  }
+
+  /** Their queries in latent space. */
+  int latentQueries() {
+    return latentQueries;
+  }
+
+  /** Their results in latent space. */
+  int latents() {
+    return latents;
+  }
+
+  /** States of all segments of the longest sequence, for some heads of a token. */
+  long latentSegments() {
+    return latentSegments;
+  }
+
+  /** Rows of W_UK of a head. */
+  int absorbed() {
+    return absorbed;
   }
 
   /** Widest key of an attention. */
@@ -224,7 +258,6 @@ final class Sizes {
     long perThread =
         HeadScratch.floats(this)
             + TopKIndexOperation.Scratch.floats(this)
-            + 2L * latentRank
             + pooled
             + 5L * Lanes.scratchLen()
             + Matrix.scratchLen(cols);
@@ -243,6 +276,9 @@ final class Sizes {
             + rope
             + 4L * expertRows
             + 4L * options.maxTokens();
-    return slotBytes + rowMajorBytes + Float.BYTES * floats;
+    return slotBytes
+        + rowMajorBytes
+        + LatentScratch.bytes(this, threads)
+        + Float.BYTES * floats;
   }
 }

@@ -89,7 +89,7 @@ final class TopKIndexOperation implements Operation, ThreadTeam.Work {
       for (int i = 0; i < m; i++) {
         kv.read(step.batch(), sequence, layer, first + i, 0, dim, s.keys, i * dim);
       }
-      Dot.all(s.keys, m, dim, s.queries, heads, s.matches, CHUNK, s.lanes);
+      Dot.all(s.keys, m, dim, s.queries, 0, heads, s.matches, CHUNK, s.lanes);
       for (int i = 0; i < m; i++) {
         s.scores[first + i] = score(t, i, s.matches);
       }

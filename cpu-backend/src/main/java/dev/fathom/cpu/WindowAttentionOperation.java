@@ -78,7 +78,7 @@ final class WindowAttentionOperation implements Operation, ThreadTeam.Work {
   private void attend(int t, int h, int n, HeadScratch s) {
     int first = (t * heads + h) * dim;
     Sum.scale(op.scale(), query, first, s.queries, 0, n * dim);
-    s.begin();
+    s.begin(0, n, dim);
     int sequence = step.batch().sequenceOf(t);
     int position = step.batch().position(t);
     int begin = Math.max(0, position - op.window().windowTokens() + 1);
@@ -87,7 +87,7 @@ final class WindowAttentionOperation implements Operation, ThreadTeam.Work {
       for (int i = 0; i < m; i++) {
         kv.read(step.batch(), sequence, window, p + i, 0, dim, s.keys, i * dim);
       }
-      s.add(n, m, dim, s.keys, dim, dim);
+      s.add(s.queries, 0, 0, n, m, dim, s.keys, dim, dim);
     }
     PagedKv.Layer compressed = entries;
     if (compressed != null) {
@@ -107,7 +107,7 @@ final class WindowAttentionOperation implements Operation, ThreadTeam.Work {
         int entry = numSelected == 0 ? e + i : selected[t * numSelected + e + i];
         kv.read(step.batch(), sequence, compressed, entry, 0, dim, s.keys, i * dim);
       }
-      s.add(n, m, dim, s.keys, dim, dim);
+      s.add(s.queries, 0, 0, n, m, dim, s.keys, dim, dim);
     }
   }
 

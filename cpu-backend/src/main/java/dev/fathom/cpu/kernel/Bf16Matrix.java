@@ -102,51 +102,7 @@ final class Bf16Matrix extends RowMatrix {
   }
 
   @Override
-  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
-    MemorySegment weights = data;
-    long stride = rowByte(1);
-    int body = body();
-    int c = 0;
-    for (; c <= body - 4 * L; c += 4 * L) {
-      FloatVector e0 = FloatVector.zero(F), o0 = e0, e1 = e0, o1 = e0;
-      long at = rowByte(from) + 2L * c;
-      for (int i = 0; i < n; i++, at += stride) {
-        FloatVector factor = FloatVector.broadcast(F, x[off + i]);
-        IntVector pairs = IntVector.fromMemorySegment(I, weights, at, LITTLE);
-        e0 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(factor, e0);
-        o0 = pairs.and(HIGH).reinterpretAsFloats().fma(factor, o0);
-        pairs = IntVector.fromMemorySegment(I, weights, at + 4L * L, LITTLE);
-        e1 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(factor, e1);
-        o1 = pairs.and(HIGH).reinterpretAsFloats().fma(factor, o1);
-      }
-      e0.rearrange(Lanes.ZIP_LOW, o0).intoArray(out, outOff + c);
-      e0.rearrange(Lanes.ZIP_HIGH, o0).intoArray(out, outOff + c + L);
-      e1.rearrange(Lanes.ZIP_LOW, o1).intoArray(out, outOff + c + 2 * L);
-      e1.rearrange(Lanes.ZIP_HIGH, o1).intoArray(out, outOff + c + 3 * L);
-    }
-    if (c < body) {
-      transposedPairs(from, n, x, off, c, out, outOff + c);
-    }
-    for (c = body; c < cols(); c++) {
-      float sum = 0;
-      for (int i = 0; i < n; i++) {
-        sum += Bf16.decode(data.get(SHORT, rowByte(from + i) + 2L * c)) * x[off + i];
-      }
-      out[outOff + c] = sum;
-    }
-  }
-
-  private void transposedPairs(
-      int from, int n, float[] x, int off, int c, float[] out, int outOff) {
-    FloatVector even = FloatVector.zero(F);
-    FloatVector odd = FloatVector.zero(F);
-    for (int i = 0; i < n; i++) {
-      IntVector pairs = IntVector.fromMemorySegment(I, data, rowByte(from + i) + 2L * c, LITTLE);
-      FloatVector factor = FloatVector.broadcast(F, x[off + i]);
-      even = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(factor, even);
-      odd = pairs.and(HIGH).reinterpretAsFloats().fma(factor, odd);
-    }
-    even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, outOff);
-    even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, outOff + L);
+  public void decodeNatural(int r, float[] out, int off) {
+    Bf16Decode.run(data, rowByte(r), out, off, cols());
   }
 }

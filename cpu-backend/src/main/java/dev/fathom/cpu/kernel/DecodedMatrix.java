@@ -2,7 +2,6 @@ package dev.fathom.cpu.kernel;
 
 import dev.fathom.quant.RowReader;
 import dev.fathom.quant.WeightMatrix;
-import java.util.Arrays;
 
 /**
  * Products with rows that are decoded to float32 first: formats, block sizes and NaN codes that
@@ -64,12 +63,7 @@ final class DecodedMatrix extends RowMatrix {
   }
 
   @Override
-  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
-    float[] row = new float[cols()];
-    Arrays.fill(out, outOff, outOff + cols(), 0f);
-    for (int i = 0; i < n; i++) {
-      source.read(from + i, row, 0);
-      Sum.addScaled(x[off + i], row, 0, out, outOff, cols());
-    }
+  public void decodeNatural(int r, float[] out, int off) {
+    source.read(r, out, off);
   }
 }

@@ -42,7 +42,7 @@ public final class Dot {
    * of {@link #of}.
    *
    * @param rows [numRows, len]
-   * @param x [numVectors, len]
+   * @param x [numVectors, len] from x[xOff] on
    * @param lanes {@link Lanes#scratchLen()} floats of scratch
    */
   public static void all(
@@ -50,6 +50,7 @@ public final class Dot {
       int numRows,
       int len,
       float[] x,
+      int xOff,
       int numVectors,
       float[] out,
       int outStride,
@@ -61,14 +62,14 @@ public final class Dot {
         int m = Math.min(4, numRows - r);
         // What a tile lacks is its last row or vector once more; nobody reads those sums.
         if (vectors == 1) {
-          column(rows, r * len, m, len, x, i * len, lanes);
+          column(rows, r * len, m, len, x, xOff + i * len, lanes);
         } else {
-          tile(rows, r * len, m, len, x, i * len, vectors, lanes);
+          tile(rows, r * len, m, len, x, xOff + i * len, vectors, lanes);
         }
         Lanes.sums(lanes, vectors == 1 ? 4 : 16);
         for (int k = 0; k < m; k++) {
           for (int j = 0; j < vectors; j++) {
-            float tail = tail(rows, (r + k) * len, x, (i + j) * len, body, len);
+            float tail = tail(rows, (r + k) * len, x, xOff + (i + j) * len, body, len);
             out[(i + j) * outStride + r + k] = lanes[vectors == 1 ? k : 4 * k + j] + tail;
           }
         }

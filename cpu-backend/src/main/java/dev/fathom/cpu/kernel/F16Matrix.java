@@ -27,6 +27,7 @@ final class F16Matrix extends RowMatrix {
   private static final int FLOAT_BITS = 0x8FFFE000;
   private static final float LANE_SHARE = 0x1p48f;
   private static final float INPUT_SHARE = 0x1p64f;
+  private static final float WHOLE_SHARE = LANE_SHARE * INPUT_SHARE;
   private static final short EXPONENT = 0x7C00;
 
   private final MemorySegment data;
@@ -166,39 +167,29 @@ final class F16Matrix extends RowMatrix {
   }
 
   @Override
-  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
+  public void decodeNatural(int r, float[] out, int off) {
     int body = body();
+    long row = rowByte(r);
     for (int c = 0; c < body; c += 2 * L) {
-      FloatVector even = FloatVector.zero(F);
-      FloatVector odd = FloatVector.zero(F);
-      for (int i = 0; i < n; i++) {
-        IntVector pairs = IntVector.fromMemorySegment(I, data, rowByte(from + i) + 2L * c, LITTLE);
-        FloatVector factor = FloatVector.broadcast(F, x[off + i] * LANE_SHARE);
-        even =
-            pairs
-                .lanewise(VectorOperators.LSHL, 16)
-                .lanewise(VectorOperators.ASHR, 3)
-                .and(FLOAT_BITS)
-                .reinterpretAsFloats()
-                .fma(factor, even);
-        odd =
-            pairs
-                .lanewise(VectorOperators.ASHR, 3)
-                .and(FLOAT_BITS)
-                .reinterpretAsFloats()
-                .fma(factor, odd);
-      }
-      even = even.mul(INPUT_SHARE);
-      odd = odd.mul(INPUT_SHARE);
-      even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, outOff + c);
-      even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, outOff + c + L);
+      IntVector pairs = IntVector.fromMemorySegment(I, data, row + 2L * c, LITTLE);
+      FloatVector even =
+          pairs
+              .lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 3)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(WHOLE_SHARE);
+      FloatVector odd =
+          pairs
+              .lanewise(VectorOperators.ASHR, 3)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(WHOLE_SHARE);
+      even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, off + c);
+      even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, off + c + L);
     }
     for (int c = body; c < cols(); c++) {
-      float sum = 0;
-      for (int i = 0; i < n; i++) {
-        sum += Float.float16ToFloat(data.get(SHORT, rowByte(from + i) + 2L * c)) * x[off + i];
-      }
-      out[outOff + c] = sum;
+      out[off + c] = Float.float16ToFloat(data.get(SHORT, row + 2L * c));
     }
   }
 }

@@ -81,26 +81,7 @@ final class F32Matrix extends RowMatrix {
   }
 
   @Override
-  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
-    int body = cols() - cols() % (2 * L);
-    for (int c = 0; c < body; c += 2 * L) {
-      FloatVector low = FloatVector.zero(F);
-      FloatVector high = FloatVector.zero(F);
-      for (int i = 0; i < n; i++) {
-        long at = rowByte(from + i) + 4L * c;
-        FloatVector factor = FloatVector.broadcast(F, x[off + i]);
-        low = FloatVector.fromMemorySegment(F, data, at, LITTLE).fma(factor, low);
-        high = FloatVector.fromMemorySegment(F, data, at + 4L * L, LITTLE).fma(factor, high);
-      }
-      low.intoArray(out, outOff + c);
-      high.intoArray(out, outOff + c + L);
-    }
-    for (int c = body; c < cols(); c++) {
-      float sum = 0;
-      for (int i = 0; i < n; i++) {
-        sum += data.get(FLOAT, rowByte(from + i) + 4L * c) * x[off + i];
-      }
-      out[outOff + c] = sum;
-    }
+  public void decodeNatural(int r, float[] out, int off) {
+    MemorySegment.copy(data, FLOAT, rowByte(r), out, off, cols());
   }
 }

@@ -215,63 +215,41 @@ final class Fp8Matrix extends RowMatrix {
   }
 
   @Override
-  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
-    int body = cols() - cols() % (4 * L);
+  public void decodeNatural(int r, float[] out, int off) {
+    int body = body();
+    int scaleRow = scaleRow(r);
+    long row = (long) r * cols();
     for (int c = 0; c < body; c += 4 * L) {
-      transposedChunk(from, n, x, off, c, out, outOff + c);
+      IntVector q = IntVector.fromMemorySegment(I, data, row + c, LITTLE);
+      FloatVector f0 =
+          q.lanewise(VectorOperators.LSHL, 24)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
+      FloatVector f1 =
+          q.lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
+      FloatVector f2 =
+          q.lanewise(VectorOperators.LSHL, 8)
+              .lanewise(VectorOperators.ASHR, 4)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats();
+      FloatVector f3 = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
+      // In two steps: 2^120 times a scale may leave the range.
+      float scale = scales[scaleRow + (c >> blockShift)] * SUM_SHARE;
+      FloatVector even = f0.rearrange(Lanes.ZIP_LOW, f2).mul(scale).mul(INPUT_SHARE);
+      FloatVector odd = f1.rearrange(Lanes.ZIP_LOW, f3).mul(scale).mul(INPUT_SHARE);
+      even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, off + c);
+      even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, off + c + L);
+      even = f0.rearrange(Lanes.ZIP_HIGH, f2).mul(scale).mul(INPUT_SHARE);
+      odd = f1.rearrange(Lanes.ZIP_HIGH, f3).mul(scale).mul(INPUT_SHARE);
+      even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, off + c + 2 * L);
+      even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, off + c + 3 * L);
     }
     for (int c = body; c < cols(); c++) {
-      float sum = 0;
-      for (int i = 0; i < n; i++) {
-        float scale = scales[scaleRow(from + i) + (c >> blockShift)];
-        sum += code((long) (from + i) * cols() + c) * scale * x[off + i];
-      }
-      out[outOff + c] = sum;
+      out[off + c] = code(row + c) * scales[scaleRow + (c >> blockShift)];
     }
-  }
-
-  private void transposedChunk(
-      int from, int n, float[] x, int off, int c, float[] out, int outOff) {
-    FloatVector s0 = FloatVector.zero(F);
-    FloatVector s1 = s0;
-    FloatVector s2 = s0;
-    FloatVector s3 = s0;
-    for (int i = 0; i < n; i++) {
-      long at = (long) (from + i) * cols() + c;
-      IntVector quads = IntVector.fromMemorySegment(I, data, at, LITTLE);
-      float scale = scales[scaleRow(from + i) + (c >> blockShift)] * SUM_SHARE;
-      FloatVector factor = FloatVector.broadcast(F, x[off + i] * scale);
-      FloatVector w =
-          quads
-              .lanewise(VectorOperators.LSHL, 24)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      s0 = w.fma(factor, s0);
-      w =
-          quads
-              .lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      s1 = w.fma(factor, s1);
-      w =
-          quads
-              .lanewise(VectorOperators.LSHL, 8)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      s2 = w.fma(factor, s2);
-      w = quads.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
-      s3 = w.fma(factor, s3);
-    }
-    FloatVector even = s0.rearrange(Lanes.ZIP_LOW, s2).mul(INPUT_SHARE);
-    FloatVector odd = s1.rearrange(Lanes.ZIP_LOW, s3).mul(INPUT_SHARE);
-    even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, outOff);
-    even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, outOff + L);
-    even = s0.rearrange(Lanes.ZIP_HIGH, s2).mul(INPUT_SHARE);
-    odd = s1.rearrange(Lanes.ZIP_HIGH, s3).mul(INPUT_SHARE);
-    even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, outOff + 2 * L);
-    even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, outOff + 3 * L);
   }
 }

@@ -164,28 +164,21 @@ final class Int8Matrix extends RowMatrix {
   }
 
   @Override
-  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
+  public void decodeNatural(int r, float[] out, int off) {
     MemorySegment weights = data;
+    long row = (long) r * cols();
     for (int g = 0, c = 0; g < groups; g++) {
+      FloatVector scale = FloatVector.broadcast(F, scales[r * groups + g]);
       for (int end = groupEnd(g); c < end; c += L) {
-        FloatVector sum = FloatVector.zero(F);
-        for (int i = 0; i < n; i++) {
-          long at = (long) (from + i) * cols() + c;
-          FloatVector w =
-              (FloatVector)
-                  ByteVector.fromMemorySegment(B, weights, at, ByteOrder.LITTLE_ENDIAN)
-                      .convertShape(VectorOperators.B2F, F, 0);
-          sum = w.fma(FloatVector.broadcast(F, scales[(from + i) * groups + g] * x[off + i]), sum);
-        }
-        sum.intoArray(out, outOff + c);
+        FloatVector w =
+            (FloatVector)
+                ByteVector.fromMemorySegment(B, weights, row + c, ByteOrder.LITTLE_ENDIAN)
+                    .convertShape(VectorOperators.B2F, F, 0);
+        w.mul(scale).intoArray(out, off + c);
       }
     }
     for (int c = body(); c < cols(); c++) {
-      float sum = 0;
-      for (int i = 0; i < n; i++) {
-        sum += element(from + i, c) * x[off + i];
-      }
-      out[outOff + c] = sum;
+      out[off + c] = element(r, c);
     }
   }
 }

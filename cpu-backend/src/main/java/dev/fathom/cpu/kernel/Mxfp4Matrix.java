@@ -177,13 +177,9 @@ final class Mxfp4Matrix extends RowMatrix {
   }
 
   @Override
-  public void multiplyTransposed(int from, int n, float[] x, int off, float[] out, int outOff) {
+  public void decodeNatural(int r, float[] out, int off) {
     for (int c = 0; c < cols(); c++) {
-      float sum = 0;
-      for (int i = 0; i < n; i++) {
-        sum += element(from + i, c) * x[off + i];
-      }
-      out[outOff + c] = sum;
+      out[off + c] = element(r, c);
     }
   }
 }

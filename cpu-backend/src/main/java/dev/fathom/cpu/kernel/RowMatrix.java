@@ -141,17 +141,6 @@ public abstract sealed class RowMatrix extends Matrix
    */
   abstract void decode(int r, float[] out, int off, int tail);
 
-  /**
-   * Computes the transposed product with some rows: out[outOff + c] = sum over i in [0, n) of x[off
-   * + i] * W[from + i, c].
-   *
-   * @param from first row
-   * @param n rows
-   * @param x factors, in natural order
-   * @param off first factor
-   * @param out C results in natural order
-   * @param outOff first result
-   */
-  public abstract void multiplyTransposed(
-      int from, int n, float[] x, int off, float[] out, int outOff);
+  /** Writes the float32 weights of row r in natural order to out[off, off + C). */
+  public abstract void decodeNatural(int r, float[] out, int off);
 }

@@ -14,33 +14,50 @@ public final class WeightedSum {
   private WeightedSum() {}
 
   /**
-   * Computes out[i * len + j] += sum over s in [0, numRows) of weights[i * weightStride + s] *
-   * rows[s * rowStride + j] for i in [0, n) and j in [0, len).
+   * Computes out[outOff + i * outStride + j] += sum over s in [0, numRows) of weights[w + i *
+   * weightStride + s] * rows[s * rowStride + j] for i in [0, n) and j in [0, len).
    *
-   * @param weights [n, at least numRows]
+   * @param weights n times at least numRows
+   * @param w first weight
    * @param weightStride elements from one weight vector to the next
    * @param rows numRows rows, of which the first len elements count
    * @param numRows rows
    * @param rowStride elements from one row to the next
-   * @param out [n, len]
+   * @param outOff first result
+   * @param outStride elements from the results of one weight vector to those of the next
    * @param len elements of a sum
    * @param n weight vectors
    */
   public static void add(
       float[] weights,
+      int w,
       int weightStride,
       float[] rows,
       int numRows,
       int rowStride,
       float[] out,
+      int outOff,
+      int outStride,
       int len,
       int n) {
     int i = 0;
     for (; i <= n - 4; i += 4) {
-      four(weights, i * weightStride, weightStride, rows, numRows, rowStride, out, i * len, len);
+      int at = outOff + i * outStride;
+      four(
+          weights,
+          w + i * weightStride,
+          weightStride,
+          rows,
+          numRows,
+          rowStride,
+          out,
+          at,
+          outStride,
+          len);
     }
     for (; i < n; i++) {
-      one(weights, i * weightStride, rows, numRows, rowStride, out, i * len, len);
+      int at = outOff + i * outStride;
+      one(weights, w + i * weightStride, rows, numRows, rowStride, out, at, len);
     }
   }
 
@@ -54,6 +71,22 @@ public final class WeightedSum {
       int at,
       int len) {
     int j = 0;
+    // Four vectors of columns at once: one alone is a chain that waits for its own additions.
+    for (; j <= len - 4 * L; j += 4 * L) {
+      FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
+      for (int s = 0, r = j; s < numRows; s++, r += rowStride) {
+        FloatVector f = FloatVector.broadcast(F, weights[w + s]);
+        s0 = FloatVector.fromArray(F, rows, r).fma(f, s0);
+        s1 = FloatVector.fromArray(F, rows, r + L).fma(f, s1);
+        s2 = FloatVector.fromArray(F, rows, r + 2 * L).fma(f, s2);
+        s3 = FloatVector.fromArray(F, rows, r + 3 * L).fma(f, s3);
+      }
+      int o = at + j;
+      FloatVector.fromArray(F, out, o).add(s0).intoArray(out, o);
+      FloatVector.fromArray(F, out, o + L).add(s1).intoArray(out, o + L);
+      FloatVector.fromArray(F, out, o + 2 * L).add(s2).intoArray(out, o + 2 * L);
+      FloatVector.fromArray(F, out, o + 3 * L).add(s3).intoArray(out, o + 3 * L);
+    }
     for (; j <= len - L; j += L) {
       FloatVector sum = FloatVector.zero(F);
       for (int s = 0; s < numRows; s++) {
@@ -93,13 +126,14 @@ public final class WeightedSum {
       int rowStride,
       float[] out,
       int at,
+      int outStride,
       int len) {
     int w1 = w + weightStride;
     int w2 = w1 + weightStride;
     int w3 = w2 + weightStride;
     int j = 0;
     for (; j <= len - 2 * L; j += 2 * L) {
-      two(weights, w, weightStride, rows, numRows, rowStride, out, at + j, len);
+      two(weights, w, weightStride, rows, numRows, rowStride, j, out, at + j, outStride);
     }
     for (; j <= len - L; j += L) {
       FloatVector sum0 = FloatVector.zero(F);
@@ -115,20 +149,20 @@ public final class WeightedSum {
       }
       int o = at + j;
       FloatVector.fromArray(F, out, o).add(sum0).intoArray(out, o);
-      o += len;
+      o += outStride;
       FloatVector.fromArray(F, out, o).add(sum1).intoArray(out, o);
-      o += len;
+      o += outStride;
       FloatVector.fromArray(F, out, o).add(sum2).intoArray(out, o);
-      o += len;
+      o += outStride;
       FloatVector.fromArray(F, out, o).add(sum3).intoArray(out, o);
     }
     tail(weights, w, rows, numRows, rowStride, out, at, j, len);
-    tail(weights, w1, rows, numRows, rowStride, out, at + len, j, len);
-    tail(weights, w2, rows, numRows, rowStride, out, at + 2 * len, j, len);
-    tail(weights, w3, rows, numRows, rowStride, out, at + 3 * len, j, len);
+    tail(weights, w1, rows, numRows, rowStride, out, at + outStride, j, len);
+    tail(weights, w2, rows, numRows, rowStride, out, at + 2 * outStride, j, len);
+    tail(weights, w3, rows, numRows, rowStride, out, at + 3 * outStride, j, len);
   }
 
-  /** As {@link #four}, for two vectors of columns from target element {@code to} on. */
+  /** As {@link #four}, for two vectors of columns. */
   private static void two(
       float[] weights,
       int w0,
@@ -136,16 +170,16 @@ public final class WeightedSum {
       float[] rows,
       int numRows,
       int rowStride,
+      int column,
       float[] out,
       int to,
-      int len) {
+      int outStride) {
     int w1 = w0 + weightStride;
     int w2 = w1 + weightStride;
     int w3 = w2 + weightStride;
     FloatVector a0 = FloatVector.zero(F), a1 = a0, b0 = a0, b1 = a0;
     FloatVector c0 = a0, c1 = a0, d0 = a0, d1 = a0;
-    // Targets are rows of len elements.
-    for (int s = 0, at = to % len; s < numRows; s++, at += rowStride) {
+    for (int s = 0, at = column; s < numRows; s++, at += rowStride) {
       FloatVector r0 = FloatVector.fromArray(F, rows, at);
       FloatVector r1 = FloatVector.fromArray(F, rows, at + L);
       FloatVector f = FloatVector.broadcast(F, weights[w0 + s]);
@@ -164,13 +198,13 @@ public final class WeightedSum {
     int o = to;
     FloatVector.fromArray(F, out, o).add(a0).intoArray(out, o);
     FloatVector.fromArray(F, out, o + L).add(a1).intoArray(out, o + L);
-    o += len;
+    o += outStride;
     FloatVector.fromArray(F, out, o).add(b0).intoArray(out, o);
     FloatVector.fromArray(F, out, o + L).add(b1).intoArray(out, o + L);
-    o += len;
+    o += outStride;
     FloatVector.fromArray(F, out, o).add(c0).intoArray(out, o);
     FloatVector.fromArray(F, out, o + L).add(c1).intoArray(out, o + L);
-    o += len;
+    o += outStride;
     FloatVector.fromArray(F, out, o).add(d0).intoArray(out, o);
     FloatVector.fromArray(F, out, o + L).add(d1).intoArray(out, o + L);
   }

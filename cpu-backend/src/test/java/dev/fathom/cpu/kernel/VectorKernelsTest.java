@@ -94,7 +94,7 @@ class VectorKernelsTest {
     float[] rows = gaussian(3 * len);
     float[] x = gaussian(7 * len);
     float[] out = new float[7 * 5];
-    Dot.all(rows, 3, len, x, 7, out, 5, lanes);
+    Dot.all(rows, 3, len, x, 0, 7, out, 5, lanes);
     for (int i = 0; i < 7; i++) {
       for (int r = 0; r < 3; r++) {
         float one = Dot.of(rows, r * len, x, i * len, len, lanes);
@@ -116,11 +116,11 @@ class VectorKernelsTest {
     float[] rows = gaussian(numRows * stride);
     float[] weights = gaussian(6 * 11);
     float[] all = new float[6 * len];
-    WeightedSum.add(weights, 11, rows, numRows, stride, all, len, 6);
+    WeightedSum.add(weights, 0, 11, rows, numRows, stride, all, 0, len, len, 6);
     for (int i = 0; i < 6; i++) {
       float[] one = new float[len];
       float[] own = Arrays.copyOfRange(weights, i * 11, i * 11 + 11);
-      WeightedSum.add(own, 11, rows, numRows, stride, one, len, 1);
+      WeightedSum.add(own, 0, 11, rows, numRows, stride, one, 0, len, len, 1);
       for (int j = 0; j < len; j++) {
         assertThat(all[i * len + j]).isEqualTo(one[j]);
         double want = 0;
