@@ -9,42 +9,51 @@ import dev.fathom.backend.Backend;
 import dev.fathom.backend.BackendOptions;
 import dev.fathom.backend.BackendProvider;
 import dev.fathom.backend.LatentForm;
+import dev.fathom.backend.contract.BackendContract;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.error.BackendException;
 import dev.fathom.golden.GoldenContract;
 import java.io.IOException;
+import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.opentest4j.TestAbortedException;
 
 /**
- * Goldens of all architectures with narrower vectors and other numbers of threads: each width in a
- * JVM of its own, since it is a constant of the process.
+ * Goldens of all architectures and the contracts of all operations with narrower vectors and other
+ * numbers of threads: each width in a JVM of its own, since it is a constant of the process.
  */
 class VectorWidthTest {
 
-  private static final List<String> CHECKS =
-      List.of("greedyTokensAreThoseOfTransformers", "twoSequencesInOneStepAreThoseOfTwoSteps");
-
-  /** What a child JVM runs: width and threads. */
+  /** What a child JVM runs: a width. */
   static final class Child {
     public static void main(String[] args) throws Throwable {
-      Goldens goldens = new Goldens(Integer.parseInt(args[0]), Integer.parseInt(args[1]));
+      int goldens = 0;
+      int contracts = 0;
+      for (int threads : new int[] {1, 2, 5}) {
+        EagerProvider provider = new EagerProvider(Integer.parseInt(args[0]), threads);
+        goldens += runAll(new Goldens(provider), GoldenContract.class);
+        contracts += runAll(new Operations(provider), BackendContract.class);
+      }
+      System.out.println(
+          "bits=" + Lanes.vectorBits() + " goldens=" + goldens + " contracts=" + contracts);
+    }
+
+    private static int runAll(Object contract, Class<?> type) throws Throwable {
       int passed = 0;
-      for (String check : CHECKS) {
-        Method method = GoldenContract.class.getDeclaredMethod(check);
-        method.setAccessible(true);
-        for (DynamicTest test :
-            ((Stream<?>) method.invoke(goldens)).map(DynamicTest.class::cast).toList()) {
+      for (Method method : factories(type)) {
+        for (DynamicTest test : tests(contract, method)) {
           try {
             test.getExecutable().execute();
             passed++;
@@ -53,28 +62,79 @@ class VectorWidthTest {
           }
         }
       }
-      System.out.println("bits=" + Lanes.vectorBits() + " passed=" + passed);
+      return passed;
+    }
+
+    private static List<Method> factories(Class<?> contract) {
+      List<Method> found = new ArrayList<>();
+      for (Class<?> c = contract; c != Object.class; c = c.getSuperclass()) {
+        for (Method method : c.getDeclaredMethods()) {
+          if (method.isAnnotationPresent(TestFactory.class) && method.getParameterCount() == 0) {
+            found.add(method);
+          }
+        }
+      }
+      return found;
     }
   }
 
-  private static final class Goldens extends GoldenContract implements BackendProvider {
-    private final CpuProvider cpu = new CpuProvider();
-    private final int bits;
-    private final int threads;
+  /** Without the goldens' folder a factory gives up with the reason. */
+  private static List<DynamicTest> tests(Object contract, Method factory)
+      throws IllegalAccessException {
+    factory.setAccessible(true);
+    try {
+      return ((Stream<?>) factory.invoke(contract)).map(DynamicTest.class::cast).toList();
+    } catch (InvocationTargetException e) {
+      assertThat(e.getCause()).isInstanceOf(TestAbortedException.class);
+      System.out.println(e.getCause().getMessage());
+      return List.of();
+    }
+  }
 
-    Goldens(int bits, int threads) {
-      this.bits = bits;
-      this.threads = threads;
+  private static final class Operations extends BackendContract {
+    private final BackendProvider provider;
+
+    Operations(BackendProvider provider) {
+      this.provider = provider;
     }
 
     @Override
     protected BackendProvider provider() {
-      return this;
+      return provider;
     }
 
     @Override
     protected List<LatentForm> latentForms() {
       return List.of(LatentForm.AUTO);
+    }
+  }
+
+  private static final class Goldens extends GoldenContract {
+    private final BackendProvider provider;
+
+    Goldens(BackendProvider provider) {
+      this.provider = provider;
+    }
+
+    @Override
+    protected BackendProvider provider() {
+      return provider;
+    }
+
+    @Override
+    protected List<LatentForm> latentForms() {
+      return List.of(LatentForm.AUTO);
+    }
+  }
+
+  private static final class EagerProvider implements BackendProvider {
+    private final CpuProvider cpu = new CpuProvider();
+    private final int bits;
+    private final int threads;
+
+    EagerProvider(int bits, int threads) {
+      this.bits = bits;
+      this.threads = threads;
     }
 
     @Override
@@ -100,8 +160,8 @@ class VectorWidthTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"128, 2", "256, 5", "512, 1"})
-  void goldensHoldAtEveryWidthAndNumberOfThreads(int bits, int threads)
+  @ValueSource(ints = {128, 256, 512})
+  void goldensAndContractsHoldAtEveryWidthAndNumberOfThreads(int bits)
       throws IOException, InterruptedException {
     assumeTrue(bits <= Lanes.vectorBits(), "this machine has no vectors of " + bits + " bits");
     Process process =
@@ -112,14 +172,14 @@ class VectorWidthTest {
                 "-cp",
                 System.getProperty("java.class.path"),
                 Child.class.getName(),
-                Integer.toString(bits),
-                Integer.toString(threads))
+                Integer.toString(bits))
             .redirectErrorStream(true)
             .start();
     String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-    assertThat(process.waitFor(120, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.waitFor(1, TimeUnit.MINUTES)).isTrue();
     assertThat(process.exitValue()).as(out).isZero();
-    assertThat(out).containsPattern("bits=" + bits + " passed=[1-9][0-9]");
+    assertThat(out)
+        .containsPattern("bits=" + bits + " goldens=[1-9][0-9]+ contracts=[1-9][0-9]{2}");
   }
 
   @Test

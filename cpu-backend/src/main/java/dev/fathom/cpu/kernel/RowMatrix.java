@@ -10,11 +10,14 @@ import jdk.incubator.vector.FloatVector;
  * A weight matrix whose rows are multiplied one by one, with float32 activations.
  *
  * <p>A product element is a float32 sum in lanes and then over lanes, in an order that depends on C
- * alone: multiplying one vector or many, all rows or some, gives the same bits. One vector meets
+ * alone: multiplying one vector or many, all rows or some, gives the same bits. Few vectors meet
  * the stored bytes as they are streamed; for more, some rows are decoded and meet all of them.
  */
 public abstract sealed class RowMatrix extends Matrix
     permits F32Matrix, Bf16Matrix, F16Matrix, Fp8Matrix, Mxfp4Matrix, Int8Matrix, DecodedMatrix {
+
+  /** Most vectors that meet the stored bytes one by one: decoding pays off for more. */
+  private static final int FEW = 3;
 
   RowMatrix(int rows, int cols) {
     super(rows, cols);
@@ -38,8 +41,8 @@ public abstract sealed class RowMatrix extends Matrix
       float[] scratch) {
     for (int r = from; r < to; ) {
       int end = Math.min(to, endOfFactors(r));
-      if (n == 1) {
-        multiplyOne(r, end, in.data(), in.offset(first), out, outOff, scratch);
+      if (n <= FEW) {
+        multiplyFew(r, end, in, first, n, out, outOff, outStride, scratch);
       } else {
         multiplyTiles(r, end, in, first, n, out, outOff, outStride, scratch);
       }
@@ -78,22 +81,34 @@ public abstract sealed class RowMatrix extends Matrix
   }
 
   /** Four rows at a time: one row's sum is a chain that waits for its own additions. */
-  private void multiplyOne(
-      int from, int to, float[] in, int inOff, float[] out, int outOff, float[] lanes) {
+  private void multiplyFew(
+      int from,
+      int to,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] lanes) {
     boolean hasTail = body() < cols();
     boolean hasFactors = endOfFactors(from) < Integer.MAX_VALUE;
-    float[] x = hasFactors ? lanes : in;
-    int off = hasFactors ? Lanes.scratchLen() : inOff;
-    if (hasFactors) {
-      weigh(from, in, inOff, lanes, off, 1);
+    float[] x = hasFactors ? lanes : in.data();
+    int weighed = Lanes.scratchLen();
+    for (int i = 0; hasFactors && i < n; i++) {
+      weigh(from, in.data(), in.offset(first + i), lanes, weighed + i * cols(), 1);
     }
     float share = sumShare();
     for (int r = from; r < to; r += 4) {
-      four(r, to - 1, x, off, lanes);
-      Lanes.sums(lanes, 4);
       int m = Math.min(4, to - r);
-      for (int k = 0; k < m; k++) {
-        out[outOff + r + k] = lanes[k] * share + (hasTail ? tail(r + k, in, inOff) : 0f);
+      for (int i = 0; i < n; i++) {
+        int off = in.offset(first + i);
+        four(r, to - 1, x, hasFactors ? weighed + i * cols() : off, lanes);
+        Lanes.sums(lanes, 4);
+        int target = outOff + i * outStride + r;
+        for (int k = 0; k < m; k++) {
+          out[target + k] = lanes[k] * share + (hasTail ? tail(r + k, in.data(), off) : 0f);
+        }
       }
     }
   }
