@@ -139,6 +139,7 @@ public final class BenchmarkRun {
         new OptionsBuilder()
             .include("^" + row.benchmark().getName().replace(".", "\\.") + "\\.step$")
             .forks(forks)
+            .jvmArgsAppend("-Dslf4j.internal.verbosity=ERROR")
             .shouldFailOnError(false);
     row.params().forEach((name, value) -> builder.param(name, value));
     if (options.suite() == Suite.SMOKE) {

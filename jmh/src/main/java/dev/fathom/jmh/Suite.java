@@ -50,14 +50,15 @@ enum Suite {
     return flat(
         List.of(
             Row.of(LinearBenchmark.class, "model=V2_LITE tokens=1,256 " + formats),
-            Row.of(LinearBenchmark.class, "model=QWEN2_1_5B tokens=1,256 " + formats),
+            Row.of(LinearBenchmark.class, "model=QWEN2_1_5B tokens=1 " + formats),
+            Row.of(LinearBenchmark.class, "model=QWEN2_1_5B tokens=256 format=BF16,INT8"),
             Row.of(LinearBenchmark.class, "model=V3 tokens=1,8,256 format=FP8_E4M3"),
             Row.of(LogitsBenchmark.class, "model=V2_LITE,V3,QWEN2_1_5B format=BF16"),
             Row.of(MoeBenchmark.class, "model=V2_LITE tokens=1,256 " + formats),
             Row.of(MoeBenchmark.class, "model=V3 tokens=1,256 format=FP8_E4M3"),
             Row.of(
-                LatentAttentionBenchmark.class,
-                "model=V2_LITE,V3 context=4096 kv=F32,BF16,FP8_E4M3"),
+                LatentAttentionBenchmark.class, "model=V2_LITE context=4096 kv=F32,BF16,FP8_E4M3"),
+            Row.of(LatentAttentionBenchmark.class, "model=V3 context=4096 kv=BF16"),
             Row.of(
                 LatentAttentionBenchmark.class, "model=V2_LITE,V3 context=256 kv=F32 tokens=256"),
             Row.of(AttentionBenchmark.class, "context=4096 kv=F32,BF16"),
