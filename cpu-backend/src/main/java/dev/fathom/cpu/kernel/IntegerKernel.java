@@ -13,7 +13,8 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The loops of {@link IntegerPanels}: sums of 32 columns as exact integers, then their scaled sum.
+ * The loops of {@link IntegerPanels}: sums of 8 columns (8 bits) or 32 (4 bits) as exact integers,
+ * then their scaled sum in float32, in rising order.
  *
  * <p>Sums in lanes of 16 bits do not overflow: 32 * 8 * 127 and 2 * 128 * 127 are below 2^15. Codes
  * of 4 bits lie as 0 to 15, and what that adds too much is taken away from sums modulo 2^16.
@@ -135,14 +136,86 @@ final class IntegerKernel {
   }
 
   /**
-   * Sums each 8 columns of 8 bits from {@code from} on for one vector: [2][L], the sums of the high
-   * halves behind those of whole ints. No sum goes from one turn to the next: the compiler keeps
-   * such ones in memory.
+   * Computes s[to, to + 2 L) = sum over blocks of weight scale * (activation scale * sum of the
+   * block - zero point * activation sum).
+   *
+   * @param s sums of the blocks as {@link #join4} leaves them, from s[first] on, each stride after
+   *     the one before
+   * @param x activation, whose scales begin at {@code scales}
+   * @param tables weight scales [group][2 L], then zero points
    */
-  void one8(long at, float[] x, int x0, int from, int end, float[] out, int to) {
+  void scale4(float[] s, int first, int stride, float[] x, int scales, int tables, int to) {
+    int blocks = columns / Activation.BLOCK;
+    FloatVector low = FloatVector.zero(F);
+    FloatVector high = low;
+    int at = first;
+    for (int b = 0; b < blocks; b++, at += stride) {
+      int table = tables + b / blocksOfGroup * 2 * L;
+      FloatVector factor = FloatVector.broadcast(F, x[scales + b]);
+      FloatVector sum = FloatVector.broadcast(F, -x[scales + blocks + b]);
+      IntVector both = FloatVector.fromArray(F, s, at).reinterpretAsInts();
+      FloatVector v =
+          both.lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 16)
+              .convert(VectorOperators.I2F, 0)
+              .reinterpretAsFloats()
+              .mul(factor);
+      FloatVector zero = FloatVector.fromArray(F, s, table + groups * 2 * L);
+      low = zero.fma(sum, v).fma(FloatVector.fromArray(F, s, table), low);
+      v =
+          both.lanewise(VectorOperators.ASHR, 16)
+              .convert(VectorOperators.I2F, 0)
+              .reinterpretAsFloats()
+              .mul(factor);
+      zero = FloatVector.fromArray(F, s, table + groups * 2 * L + L);
+      high = zero.fma(sum, v).fma(FloatVector.fromArray(F, s, table + L), high);
+    }
+    low.intoArray(s, to);
+    high.intoArray(s, to + L);
+  }
+  /**
+   * Computes s[to, to + 2 L) = sum over groups of weight scale * (sum over 8 columns each of
+   * activation scale * sum, less zero point * activation sum of the group), 8 bits, one vector.
+   *
+   * @param x activation that begins at {@code x0}
+   * @param s weight scales [group][2 L] from {@code tables} on, then zero points
+   */
+  void one8(long at, float[] x, int x0, float[] s, int tables, int to) {
+    int columnsOfGroup = blocksOfGroup * Activation.BLOCK;
+    int sums = x0 + columns + columns / Activation.BLOCK;
+    for (int g = 0; g < groups; g++) {
+      int from = g * columnsOfGroup;
+      int end = Math.min(columns, from + columnsOfGroup);
+      group8(at, x, x0, from, end, s, to);
+      float minus = 0;
+      for (int b = from / Activation.BLOCK; b < end / Activation.BLOCK; b++) {
+        minus -= x[sums + b];
+      }
+      scale8(s, to, tables + g * 2 * L, minus, g > 0);
+    }
+  }
+
+  /** Adds a group, which lies at {@code to + 2 L}, to what lies at {@code to}. */
+  private void scale8(float[] s, int to, int table, float minus, boolean add) {
+    FloatVector sum = FloatVector.broadcast(F, minus);
+    for (int i = 0; i < 2 * L; i += L) {
+      FloatVector zero = FloatVector.fromArray(F, s, table + groups * 2 * L + i);
+      FloatVector part = zero.fma(sum, FloatVector.fromArray(F, s, to + 2 * L + i));
+      FloatVector before = FloatVector.zero(F);
+      if (add) {
+        before = FloatVector.fromArray(F, s, to + i);
+      }
+      FloatVector.fromArray(F, s, table + i).fma(part, before).intoArray(s, to + i);
+    }
+  }
+
+  /** Writes the sums of columns [from, end) without weight scales to s[to + 2 L, to + 4 L). */
+  private void group8(long at, float[] x, int x0, int from, int end, float[] s, int to) {
     MemorySegment weights = data;
-    int target = to;
-    for (int c = from; c < end; c += 8, target += 2 * L) {
+    int scales = x0 + columns;
+    FloatVector low = FloatVector.zero(F);
+    FloatVector up = low;
+    for (int c = from; c < end; c += 8) {
       long w = at + 2L * L * c;
       int k = x0 + c;
       IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
@@ -177,162 +250,13 @@ final class IntegerKernel {
       both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
       sum = sum.add(both);
       high = high.add(both.lanewise(VectorOperators.ASHR, 16));
-      sum.reinterpretAsFloats().intoArray(out, target);
-      high.reinterpretAsFloats().intoArray(out, target + L);
+      FloatVector factor = FloatVector.broadcast(F, x[scales + c / Activation.BLOCK]);
+      // What is left are the low halves, each of the four with its bias.
+      sum = sum.sub(high.lanewise(VectorOperators.LSHL, 16)).sub(4 * BIAS_16);
+      low = ((FloatVector) sum.convert(VectorOperators.I2F, 0)).fma(factor, low);
+      up = ((FloatVector) high.convert(VectorOperators.I2F, 0)).fma(factor, up);
     }
-  }
-
-  /**
-   * Adds sums of 8 columns to those of whole blocks, as float32: [block][2 L], stride floats apart.
-   *
-   * @param first first block
-   * @param end end of the blocks
-   * @param parts sums of the first 8 columns of {@code first}
-   * @param step floats from the sums of 8 columns to the next ones
-   * @param to where the sums of {@code first} go
-   */
-  void join8(float[] s, int first, int end, int parts, int step, int to, int stride) {
-    for (int b = first, at = parts, target = to; b < end; b++, at += 4 * step, target += stride) {
-      IntVector sum = FloatVector.fromArray(F, s, at).reinterpretAsInts();
-      sum = sum.add(FloatVector.fromArray(F, s, at + step).reinterpretAsInts());
-      sum = sum.add(FloatVector.fromArray(F, s, at + 2 * step).reinterpretAsInts());
-      sum = sum.add(FloatVector.fromArray(F, s, at + 3 * step).reinterpretAsInts());
-      int up = at + L;
-      IntVector high = FloatVector.fromArray(F, s, up).reinterpretAsInts();
-      high = high.add(FloatVector.fromArray(F, s, up + step).reinterpretAsInts());
-      high = high.add(FloatVector.fromArray(F, s, up + 2 * step).reinterpretAsInts());
-      high = high.add(FloatVector.fromArray(F, s, up + 3 * step).reinterpretAsInts());
-      // What is left are the low halves, each of the 16 with its bias.
-      sum = sum.sub(high.lanewise(VectorOperators.LSHL, 16)).sub(16 * BIAS_16);
-      sum.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(s, target);
-      high.convert(VectorOperators.I2F, 0).reinterpretAsFloats().intoArray(s, target + L);
-    }
-  }
-
-  /** As {@link #one8} for two vectors: [2][2][L] for each 8 columns. */
-  void two8(long at, float[] x, int x0, int x1, int from, int end, float[] out, int to) {
-    MemorySegment weights = data;
-    int target = to;
-    for (int c = from; c < end; c += 8, target += 4 * L) {
-      long w = at + 2L * L * c;
-      int j = x0 + c;
-      int k = x1 + c;
-      IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
-      ShortVector even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
-      ShortVector odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
-      ShortVector p = even.mul(FloatVector.broadcast(F, x[j]).reinterpretAsShorts());
-      p = p.add(odd.mul(FloatVector.broadcast(F, x[j + 1]).reinterpretAsShorts()));
-      IntVector both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
-      IntVector sum0 = both;
-      IntVector high0 = both.lanewise(VectorOperators.ASHR, 16);
-      p = even.mul(FloatVector.broadcast(F, x[k]).reinterpretAsShorts());
-      p = p.add(odd.mul(FloatVector.broadcast(F, x[k + 1]).reinterpretAsShorts()));
-      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
-      IntVector sum1 = both;
-      IntVector high1 = both.lanewise(VectorOperators.ASHR, 16);
-      v = IntVector.fromMemorySegment(I, weights, w + 4L * L, LITTLE);
-      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
-      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
-      p = even.mul(FloatVector.broadcast(F, x[j + 2]).reinterpretAsShorts());
-      p = p.add(odd.mul(FloatVector.broadcast(F, x[j + 3]).reinterpretAsShorts()));
-      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
-      sum0 = sum0.add(both);
-      high0 = high0.add(both.lanewise(VectorOperators.ASHR, 16));
-      p = even.mul(FloatVector.broadcast(F, x[k + 2]).reinterpretAsShorts());
-      p = p.add(odd.mul(FloatVector.broadcast(F, x[k + 3]).reinterpretAsShorts()));
-      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
-      sum1 = sum1.add(both);
-      high1 = high1.add(both.lanewise(VectorOperators.ASHR, 16));
-      v = IntVector.fromMemorySegment(I, weights, w + 8L * L, LITTLE);
-      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
-      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
-      p = even.mul(FloatVector.broadcast(F, x[j + 4]).reinterpretAsShorts());
-      p = p.add(odd.mul(FloatVector.broadcast(F, x[j + 5]).reinterpretAsShorts()));
-      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
-      sum0 = sum0.add(both);
-      high0 = high0.add(both.lanewise(VectorOperators.ASHR, 16));
-      p = even.mul(FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts());
-      p = p.add(odd.mul(FloatVector.broadcast(F, x[k + 5]).reinterpretAsShorts()));
-      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
-      sum1 = sum1.add(both);
-      high1 = high1.add(both.lanewise(VectorOperators.ASHR, 16));
-      v = IntVector.fromMemorySegment(I, weights, w + 12L * L, LITTLE);
-      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
-      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
-      p = even.mul(FloatVector.broadcast(F, x[j + 6]).reinterpretAsShorts());
-      p = p.add(odd.mul(FloatVector.broadcast(F, x[j + 7]).reinterpretAsShorts()));
-      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
-      sum0 = sum0.add(both);
-      high0 = high0.add(both.lanewise(VectorOperators.ASHR, 16));
-      p = even.mul(FloatVector.broadcast(F, x[k + 6]).reinterpretAsShorts());
-      p = p.add(odd.mul(FloatVector.broadcast(F, x[k + 7]).reinterpretAsShorts()));
-      both = p.reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
-      sum1 = sum1.add(both);
-      high1 = high1.add(both.lanewise(VectorOperators.ASHR, 16));
-      sum0.reinterpretAsFloats().intoArray(out, target);
-      high0.reinterpretAsFloats().intoArray(out, target + L);
-      sum1.reinterpretAsFloats().intoArray(out, target + 2 * L);
-      high1.reinterpretAsFloats().intoArray(out, target + 3 * L);
-    }
-  }
-
-  /**
-   * Computes s[to, to + 2 L) = sum over blocks of weight scale * (activation scale * sum of the
-   * block - zero point * activation sum).
-   *
-   * @param s sums of the blocks as {@link #join8} leaves them, from s[first] on, each stride after
-   *     the one before
-   * @param x activation, whose scales begin at {@code scales}
-   * @param tables weight scales [group][2 L], then zero points
-   */
-  void scale8(float[] s, int first, int stride, float[] x, int scales, int tables, int to) {
-    int blocks = columns / Activation.BLOCK;
-    FloatVector low = FloatVector.zero(F);
-    FloatVector high = low;
-    int at = first;
-    for (int b = 0; b < blocks; b++, at += stride) {
-      int table = tables + b / blocksOfGroup * 2 * L;
-      FloatVector factor = FloatVector.broadcast(F, x[scales + b]);
-      FloatVector sum = FloatVector.broadcast(F, -x[scales + blocks + b]);
-      FloatVector v = FloatVector.fromArray(F, s, at).mul(factor);
-      FloatVector zero = FloatVector.fromArray(F, s, table + groups * 2 * L);
-      low = zero.fma(sum, v).fma(FloatVector.fromArray(F, s, table), low);
-      v = FloatVector.fromArray(F, s, at + L).mul(factor);
-      zero = FloatVector.fromArray(F, s, table + groups * 2 * L + L);
-      high = zero.fma(sum, v).fma(FloatVector.fromArray(F, s, table + L), high);
-    }
-    low.intoArray(s, to);
-    high.intoArray(s, to + L);
-  }
-
-  /** As {@link #scale8}, of sums as {@link #join4} leaves them. */
-  void scale4(float[] s, int first, int stride, float[] x, int scales, int tables, int to) {
-    int blocks = columns / Activation.BLOCK;
-    FloatVector low = FloatVector.zero(F);
-    FloatVector high = low;
-    int at = first;
-    for (int b = 0; b < blocks; b++, at += stride) {
-      int table = tables + b / blocksOfGroup * 2 * L;
-      FloatVector factor = FloatVector.broadcast(F, x[scales + b]);
-      FloatVector sum = FloatVector.broadcast(F, -x[scales + blocks + b]);
-      IntVector both = FloatVector.fromArray(F, s, at).reinterpretAsInts();
-      FloatVector v =
-          both.lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 16)
-              .convert(VectorOperators.I2F, 0)
-              .reinterpretAsFloats()
-              .mul(factor);
-      FloatVector zero = FloatVector.fromArray(F, s, table + groups * 2 * L);
-      low = zero.fma(sum, v).fma(FloatVector.fromArray(F, s, table), low);
-      v =
-          both.lanewise(VectorOperators.ASHR, 16)
-              .convert(VectorOperators.I2F, 0)
-              .reinterpretAsFloats()
-              .mul(factor);
-      zero = FloatVector.fromArray(F, s, table + groups * 2 * L + L);
-      high = zero.fma(sum, v).fma(FloatVector.fromArray(F, s, table + L), high);
-    }
-    low.intoArray(s, to);
-    high.intoArray(s, to + L);
+    low.intoArray(s, to + 2 * L);
+    up.intoArray(s, to + 3 * L);
   }
 }

@@ -11,8 +11,8 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
- * Integer weights of 8 or 4 bits, repacked for products with {@link Order#BYTES}: sums of 32
- * columns are exact integers, and blocks are added in float32 in rising order.
+ * Integer weights of 8 or 4 bits, repacked for products with {@link Order#BYTES}: sums of 8 or 32
+ * columns are exact integers, which are added in float32 in rising order.
  *
  * <p>A panel is 2 L rows. Its columns lie in steps of 16 bits a row, 2 columns of 8 bits or 4 of 4
  * bits, lowest column lowest. 4-bit codes and 8-bit codes of even columns lie as numbers from 0 on:
@@ -48,8 +48,8 @@ final class IntegerPanels extends Matrix implements Integers {
   /** Blocks whose parts are summed before they are joined: they stay in the first cache. */
   private static final int PARTS = 16;
 
-  /** Where the tables of a panel begin in the scratch, behind the results. */
-  private static final int TABLES = TOKENS * P;
+  /** Where the tables of a panel begin in the scratch, behind the results and a group's sums. */
+  private static final int TABLES = (TOKENS + 1) * P;
 
   private final int bits;
   private final int groups;
@@ -87,7 +87,7 @@ final class IntegerPanels extends Matrix implements Integers {
   /** Returns the floats of scratch for matrices of up to so many columns. */
   static int scratch(int cols) {
     int blocks = Activation.blocks(cols);
-    return TABLES + 2 * blocks * P + TOKENS * blocks * P + PARTS * 8 * P;
+    return TABLES + 2 * blocks * P + Math.max(TOKENS * blocks, blocks + 2 * PARTS) * P;
   }
 
   /** Returns an upper bound of the bytes of a matrix whose groups have 32 columns or more. */
@@ -245,7 +245,7 @@ final class IntegerPanels extends Matrix implements Integers {
     }
   }
 
-  /** Writes the scales and, where there are any, the zero points of a panel behind them. */
+  /** Writes the scales of a panel and, behind them, its zero points. */
   private void readScales(int panel, float[] scratch) {
     int len = groups * P;
     MemorySegment.copy(scales, FLOAT, (long) panel * len * Float.BYTES, scratch, TABLES, len);
@@ -259,63 +259,39 @@ final class IntegerPanels extends Matrix implements Integers {
   /** Writes the products of a panel with vectors [i, i + m) to scratch: [m][2 L]. */
   private void products(int panel, Vectors in, int i, int m, float[] scratch) {
     long at = (long) panel * panelBytes;
-    int sums = TABLES + 2 * groups * P;
-    // Missing vectors are computed again and dropped.
-    int x0 = in.offset(i);
-    int x1 = in.offset(i + Math.min(1, m - 1));
-    int x2 = in.offset(i + Math.min(2, m - 1));
-    int x3 = in.offset(i + m - 1);
     float[] x = in.data();
-    if (m == 1) {
-      one(at, x, x0, scratch, sums);
-    } else if (bits == 4) {
-      kernel.four4(at, x, x0, x1, x2, x3, scratch, sums);
-    } else {
-      two(at, x, x0, x1, scratch, sums);
-      if (m > 2) {
-        two(at, x, x2, x3, scratch, sums + 2 * P);
+    if (bits == 8) {
+      for (int j = 0; j < m; j++) {
+        kernel.one8(at, x, in.offset(i + j), scratch, TABLES, j * P);
       }
+      return;
+    }
+    int sums = TABLES + 2 * groups * P;
+    if (m == 1) {
+      one4(at, x, in.offset(i), scratch, sums);
+    } else {
+      // Missing vectors are computed again and dropped.
+      int x1 = in.offset(i + Math.min(1, m - 1));
+      int x2 = in.offset(i + Math.min(2, m - 1));
+      int x3 = in.offset(i + m - 1);
+      kernel.four4(at, x, in.offset(i), x1, x2, x3, scratch, sums);
     }
     for (int j = 0; j < m; j++) {
+      int stride = m == 1 ? L : TOKENS * L;
       int scales = in.offset(i + j) + columns;
-      if (bits == 4) {
-        int stride = m == 1 ? L : TOKENS * L;
-        kernel.scale4(scratch, sums + j * L, stride, x, scales, TABLES, j * P);
-      } else {
-        kernel.scale8(scratch, sums + j * P, TOKENS * P, x, scales, TABLES, j * P);
-      }
+      kernel.scale4(scratch, sums + j * L, stride, x, scales, TABLES, j * P);
     }
   }
 
-  /** Writes the sums of the blocks of a panel for one vector. */
-  private void one(long at, float[] x, int x0, float[] scratch, int sums) {
+  /** Writes the sums of the blocks of a panel of 4 bits for one vector. */
+  private void one4(long at, float[] x, int x0, float[] scratch, int sums) {
     int blocks = columns / Activation.BLOCK;
-    int parts = scratch(columns) - PARTS * 8 * P;
+    int parts = sums + blocks * L;
     for (int b = 0; b < blocks; b += PARTS) {
       int end = Math.min(blocks, b + PARTS);
-      int from = b * Activation.BLOCK;
-      int to = end * Activation.BLOCK;
-      if (bits == 4) {
-        kernel.one4(at, x, x0, from, to, scratch, parts);
-        kernel.join4(scratch, b, end, parts, x, x0, sums + b * L);
-      } else {
-        kernel.one8(at, x, x0, from, to, scratch, parts);
-        kernel.join8(scratch, b, end, parts, P, sums + b * TOKENS * P, TOKENS * P);
-      }
-    }
-  }
-
-  /** Writes the sums of the blocks of a panel of 8 bits for two vectors. */
-  private void two(long at, float[] x, int x0, int x1, float[] scratch, int sums) {
-    int blocks = columns / Activation.BLOCK;
-    int parts = scratch(columns) - PARTS * 8 * P;
-    for (int b = 0; b < blocks; b += PARTS) {
-      int end = Math.min(blocks, b + PARTS);
-      kernel.two8(
-          at, x, x0, x1, b * Activation.BLOCK, end * Activation.BLOCK, scratch, parts);
-      int to = sums + b * TOKENS * P;
-      kernel.join8(scratch, b, end, parts, 2 * P, to, TOKENS * P);
-      kernel.join8(scratch, b, end, parts + P, 2 * P, to + P, TOKENS * P);
+      kernel.one4(
+          at, x, x0, b * Activation.BLOCK, end * Activation.BLOCK, scratch, parts);
+      kernel.join4(scratch, b, end, parts, x, x0, sums + b * L);
     }
   }
 }
