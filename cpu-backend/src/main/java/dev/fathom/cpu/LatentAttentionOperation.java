@@ -258,9 +258,13 @@ final class LatentAttentionOperation implements Operation {
   /** Reads the first-th to (first + m)-th position that token t attends to. */
   private void gather(int t, int first, int m, float[] target) {
     int sequence = step.batch().sequenceOf(t);
+    if (numSelected == 0) {
+      kv.readRows(step.batch(), sequence, layer, first, m, target);
+      return;
+    }
     int width = rank + rope;
     for (int i = 0; i < m; i++) {
-      int position = numSelected == 0 ? first + i : selected[t * numSelected + first + i];
+      int position = selected[t * numSelected + first + i];
       kv.read(step.batch(), sequence, layer, position, 0, width, target, i * width);
     }
   }

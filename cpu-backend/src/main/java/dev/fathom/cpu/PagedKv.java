@@ -140,6 +140,33 @@ final class PagedKv implements AutoCloseable {
     }
   }
 
+  /**
+   * Reads all elements of m positions of a sequence from {@code first} on to target[0..], those of a
+   * block at once.
+   */
+  void readRows(
+      StepBatch batch, int sequence, Layer layer, int first, int m, float[] target) {
+    int width = layer.layout().spec().elementsPerToken();
+    KvFormat format = layer.layout().format();
+    if (format.isByte()) {
+      for (int i = 0; i < m; i++) {
+        read(batch, sequence, layer, first + i, 0, width, target, i * width);
+      }
+      return;
+    }
+    int slots = layer.layout().blockTokens();
+    for (int i = 0; i < m; ) {
+      int rows = Math.min(m - i, slots - (first + i) % slots);
+      long at = rowByte(layer, batch, sequence, first + i);
+      if (format == KvFormat.F32) {
+        MemorySegment.copy(layer.blocks(), FLOAT, at, target, i * width, rows * width);
+      } else {
+        Bf16Decode.run(layer.blocks(), at, target, i * width, rows * width);
+      }
+      i += rows;
+    }
+  }
+
   /** Runs the block copies of a step in their order. */
   void copyBlocks(StepBatch batch) {
     for (int c = 0; c < batch.numCopies(); c++) {
