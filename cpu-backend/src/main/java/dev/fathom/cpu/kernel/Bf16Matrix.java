@@ -86,6 +86,65 @@ final class Bf16Matrix extends RowMatrix {
   }
 
   @Override
+  boolean hasPairs() {
+    return true;
+  }
+
+  @Override
+  void fourOfTwo(int r, int last, float[] x, int off, int other, float[] lanes) {
+    MemorySegment weights = data;
+    int body = body();
+    long a = rowByte(r);
+    long b = rowByte(Math.min(r + 1, last));
+    long c = rowByte(Math.min(r + 2, last));
+    long d = rowByte(Math.min(r + 3, last));
+    FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
+    FloatVector t0 = s0, t1 = s0, t2 = s0, t3 = s0;
+    for (int i = 0; i < body; i += 2 * L) {
+      FloatVector even = FloatVector.fromArray(F, x, off + i);
+      FloatVector odd = FloatVector.fromArray(F, x, off + i + L);
+      FloatVector otherEven = FloatVector.fromArray(F, x, other + i);
+      FloatVector otherOdd = FloatVector.fromArray(F, x, other + i + L);
+      IntVector pairs = IntVector.fromMemorySegment(I, weights, a + 2L * i, LITTLE);
+      FloatVector w = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      s0 = w.fma(even, s0);
+      t0 = w.fma(otherEven, t0);
+      w = pairs.and(HIGH).reinterpretAsFloats();
+      s0 = w.fma(odd, s0);
+      t0 = w.fma(otherOdd, t0);
+      pairs = IntVector.fromMemorySegment(I, weights, b + 2L * i, LITTLE);
+      w = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      s1 = w.fma(even, s1);
+      t1 = w.fma(otherEven, t1);
+      w = pairs.and(HIGH).reinterpretAsFloats();
+      s1 = w.fma(odd, s1);
+      t1 = w.fma(otherOdd, t1);
+      pairs = IntVector.fromMemorySegment(I, weights, c + 2L * i, LITTLE);
+      w = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      s2 = w.fma(even, s2);
+      t2 = w.fma(otherEven, t2);
+      w = pairs.and(HIGH).reinterpretAsFloats();
+      s2 = w.fma(odd, s2);
+      t2 = w.fma(otherOdd, t2);
+      pairs = IntVector.fromMemorySegment(I, weights, d + 2L * i, LITTLE);
+      w = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+      s3 = w.fma(even, s3);
+      t3 = w.fma(otherEven, t3);
+      w = pairs.and(HIGH).reinterpretAsFloats();
+      s3 = w.fma(odd, s3);
+      t3 = w.fma(otherOdd, t3);
+    }
+    s0.intoArray(lanes, 0);
+    s1.intoArray(lanes, L);
+    s2.intoArray(lanes, 2 * L);
+    s3.intoArray(lanes, 3 * L);
+    t0.intoArray(lanes, 4 * L);
+    t1.intoArray(lanes, 5 * L);
+    t2.intoArray(lanes, 6 * L);
+    t3.intoArray(lanes, 7 * L);
+  }
+
+  @Override
   void decode(int r, float[] out, int off, int tail) {
     MemorySegment weights = data;
     long row = rowByte(r);

@@ -19,6 +19,12 @@ public abstract sealed class RowMatrix extends Matrix
   /** Most vectors that meet the stored bytes one by one: decoding pays off for more. */
   private static final int FEW = 3;
 
+  /** Most vectors that meet the stored bytes two by two: more no longer fit the second cache. */
+  private static final int MOST_PAIRED = 64;
+
+  /** Rows that two vectors after two meet; a multiple of 4. */
+  private static final int PAIR_ROWS = 64;
+
   RowMatrix(int rows, int cols) {
     super(rows, cols);
   }
@@ -41,7 +47,9 @@ public abstract sealed class RowMatrix extends Matrix
       float[] scratch) {
     for (int r = from; r < to; ) {
       int end = Math.min(to, endOfFactors(r));
-      if (n <= FEW) {
+      if (n > 1 && n <= MOST_PAIRED && hasPairs()) {
+        multiplyPairs(r, end, in, first, n, out, outOff, outStride, scratch);
+      } else if (n <= FEW) {
         multiplyFew(r, end, in, first, n, out, outOff, outStride, scratch);
       } else {
         multiplyTiles(r, end, in, first, n, out, outOff, outStride, scratch);
@@ -91,25 +99,60 @@ public abstract sealed class RowMatrix extends Matrix
       int outOff,
       int outStride,
       float[] lanes) {
-    boolean hasTail = body() < cols();
     boolean hasFactors = endOfFactors(from) < Integer.MAX_VALUE;
     float[] x = hasFactors ? lanes : in.data();
     int weighed = Lanes.scratchLen();
     for (int i = 0; hasFactors && i < n; i++) {
       weigh(from, in.data(), in.offset(first + i), lanes, weighed + i * cols(), 1);
     }
-    float share = sumShare();
     for (int r = from; r < to; r += 4) {
-      int m = Math.min(4, to - r);
       for (int i = 0; i < n; i++) {
-        int off = in.offset(first + i);
-        four(r, to - 1, x, hasFactors ? weighed + i * cols() : off, lanes);
+        int off = hasFactors ? weighed + i * cols() : in.offset(first + i);
+        four(r, to - 1, x, off, lanes);
         Lanes.sums(lanes, 4);
-        int target = outOff + i * outStride + r;
-        for (int k = 0; k < m; k++) {
-          out[target + k] = lanes[k] * share + (hasTail ? tail(r + k, in.data(), off) : 0f);
+        put(r, to, in, first + i, lanes, 0, out, outOff + i * outStride + r);
+      }
+    }
+  }
+
+  /** Some rows, which stay in the second cache, meet two vectors at a time, which stay in the first. */
+  private void multiplyPairs(
+      int from,
+      int to,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] lanes) {
+    float[] x = in.data();
+    for (int panel = from; panel < to; panel += PAIR_ROWS) {
+      int end = Math.min(to, panel + PAIR_ROWS);
+      for (int i = 0; i < n; i += 2) {
+        int off = in.offset(first + i);
+        int other = in.offset(first + Math.min(i + 1, n - 1));
+        for (int r = panel; r < end; r += 4) {
+          fourOfTwo(r, end - 1, x, off, other, lanes);
+          Lanes.sums(lanes, 8);
+          int target = outOff + i * outStride + r;
+          put(r, end, in, first + i, lanes, 0, out, target);
+          if (i + 1 < n) {
+            put(r, end, in, first + i + 1, lanes, 4, out, target + outStride);
+          }
         }
       }
+    }
+  }
+
+  /** Writes four sums, or as many as there are rows, with what lies behind the body. */
+  private void put(
+      int r, int to, Vectors in, int vector, float[] sums, int at, float[] out, int target) {
+    float share = sumShare();
+    boolean hasTail = body() < cols();
+    for (int k = 0; k < Math.min(4, to - r); k++) {
+      float tail = hasTail ? tail(r + k, in.data(), in.offset(vector)) : 0f;
+      out[target + k] = sums[at + k] * share + tail;
     }
   }
 
@@ -143,6 +186,16 @@ public abstract sealed class RowMatrix extends Matrix
    * where there is no such row, with x[off, off + C) to lanes[0, 4 L).
    */
   abstract void four(int r, int last, float[] x, int off, float[] lanes);
+
+  /** Returns whether there is {@link #fourOfTwo}, for rows without factors. */
+  boolean hasPairs() {
+    return false;
+  }
+
+  /** Writes the sums of {@link #four} of two vectors, one after the other: [8 L]. */
+  void fourOfTwo(int r, int last, float[] x, int off, int other, float[] lanes) {
+    throw new UnsupportedOperationException("pairs of vectors");
+  }
 
   /** Returns the sum of the columns behind the body of row r with x[off, off + C). */
   abstract float tail(int r, float[] x, int off);
