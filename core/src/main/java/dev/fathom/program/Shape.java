@@ -39,8 +39,9 @@ public record Shape(Lead lead, List<Integer> dims) {
   /** Returns the number of elements behind one index of the leading axis. */
   public int width() {
     int width = 1;
-    for (int dim : dims) {
-      width = Math.multiplyExact(width, dim);
+    // Asked in each step: an iterator would be allocated.
+    for (int i = 0; i < dims.size(); i++) {
+      width = Math.multiplyExact(width, dims.get(i));
     }
     return width;
   }

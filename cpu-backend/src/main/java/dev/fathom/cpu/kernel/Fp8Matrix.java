@@ -65,11 +65,17 @@ final class Fp8Matrix extends RowMatrix {
   static boolean hasNan(WeightMatrix source) {
     MemorySegment data = source.data();
     long body = data.byteSize() - data.byteSize() % Long.BYTES;
-    // Eight codes at once in a long: a model is read once, before vector code is compiled.
-    for (long at = 0; at < body; at += Long.BYTES) {
-      long magnitudes = data.get(ValueLayout.JAVA_LONG_UNALIGNED, at) & 0x7F7F7F7F7F7F7F7FL;
-      // A magnitude of 0x7F carries into the bit above it when one is added.
-      if (((magnitudes + 0x0101010101010101L) & 0x8080808080808080L) != 0) {
+    // Eight codes at once from the heap: a model is read before the compiler has seen this.
+    long[] chunk = new long[(int) Math.min(body / Long.BYTES, 1 << 12)];
+    for (long at = 0; at < body; at += (long) chunk.length * Long.BYTES) {
+      int n = (int) Math.min(chunk.length, (body - at) / Long.BYTES);
+      MemorySegment.copy(data, ValueLayout.JAVA_LONG_UNALIGNED, at, chunk, 0, n);
+      long carries = 0;
+      for (int i = 0; i < n; i++) {
+        // A magnitude of 0x7F carries into the bit above it when one is added.
+        carries |= (chunk[i] & 0x7F7F7F7F7F7F7F7FL) + 0x0101010101010101L;
+      }
+      if ((carries & 0x8080808080808080L) != 0) {
         return true;
       }
     }
