@@ -42,6 +42,7 @@ final class HeadScratch {
   private final float[] total;
   private final float[] scores = new float[HEADS * CHUNK];
   private final float[] lanes = new float[Lanes.scratchLen()];
+  private final WeightedSum sums = new WeightedSum();
 
   HeadScratch(Sizes sizes) {
     keys = new float[CHUNK * sizes.keyWidth()];
@@ -96,8 +97,8 @@ final class HeadScratch {
     for (int i = 0; i < n; i++) {
       weigh(i, m, (first + i) * row, valueWidth);
     }
-    WeightedSum.add(
-        scores, 0, CHUNK, chunkValues, m, valueStride, state, first * row, row, valueWidth, n);
+    sums.rows(chunkValues, m, valueStride)
+        .add(scores, 0, CHUNK, state, first * row, row, valueWidth, n);
   }
 
   /** Turns the m scores of head i into weights and rescales what earlier chunks gave. */

@@ -5,7 +5,6 @@ import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.RowMatrix;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.Vectors;
-import dev.fathom.cpu.kernel.WeightedSum;
 import dev.fathom.program.Op;
 import dev.fathom.program.Value;
 import java.util.Arrays;
@@ -15,12 +14,12 @@ import org.jspecify.annotations.Nullable;
  * Multi-head latent attention (DeepSeek-V2, section 2.1), absorbed: W_UK takes the queries into
  * latent space, the cached latents serve as keys and values, and W_UV takes the results out.
  *
- * <p>Some tokens at a time go through three stages. The threads share out the heads in the first and
- * the last, where the weights of a head meet all those tokens, and in the second groups of tokens
- * of a sequence, which read the cache together. A token sees segments of {@link #SEGMENT} positions
- * from the first one on, each with a softmax of its own, joined in their order; where there are
- * fewer groups than threads, these share out the segments. So a result depends on nothing but the
- * sequence.
+ * <p>Some tokens at a time go through three stages. The threads share out the heads in the first
+ * and the last, where the weights of a head meet all those tokens, and in the second groups of
+ * tokens of a sequence, which read the cache together. A token sees segments of {@link #SEGMENT}
+ * positions from the first one on, each with a softmax of its own, joined in their order; where
+ * there are fewer groups than threads, these share out the segments. So a result depends on nothing
+ * but the sequence.
  *
  * <p>An adapter on kv_b stays a term of its low rank: scale * A^T B_UK^T q joins the query in
  * latent space, scale * B_UV A c the result. The cached latents are the same with and without it.
@@ -154,8 +153,10 @@ final class LatentAttentionOperation implements Operation {
         Arrays.fill(target, at, at + rank, 0f);
       }
       int stride = heads * queryWidth;
-      WeightedSum.add(
-          query, q, stride, rows, nope, rank, target, h * width, heads * width, rank, n);
+      latent
+          .sums(part)
+          .rows(rows, nope, rank)
+          .add(query, q, stride, target, h * width, heads * width, rank, n);
       for (int t = 0; t < n; t++) {
         int at = (t * heads + h) * width;
         Adapter.Delta delta = delta(begin + t);
@@ -318,15 +319,7 @@ final class LatentAttentionOperation implements Operation {
       int from = h * (nope + vDim) + nope;
       int target = (begin * heads + h) * vDim - from;
       kvB.multiply(
-          from,
-          from + vDim,
-          ordered,
-          h * tile,
-          n,
-          out,
-          target,
-          heads * vDim,
-          step.lanes(part));
+          from, from + vDim, ordered, h * tile, n, out, target, heads * vDim, step.lanes(part));
       for (int t = 0; t < n && adapters.areActive(); t++) {
         Adapter.Delta delta = delta(begin + t);
         if (delta != null) {

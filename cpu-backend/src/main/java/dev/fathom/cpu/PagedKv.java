@@ -141,11 +141,10 @@ final class PagedKv implements AutoCloseable {
   }
 
   /**
-   * Reads all elements of m positions of a sequence from {@code first} on to target[0..], those of a
-   * block at once.
+   * Reads all elements of m positions of a sequence from {@code first} on to target[0..], those of
+   * a block at once.
    */
-  void readRows(
-      StepBatch batch, int sequence, Layer layer, int first, int m, float[] target) {
+  void readRows(StepBatch batch, int sequence, Layer layer, int first, int m, float[] target) {
     int width = layer.layout().spec().elementsPerToken();
     KvFormat format = layer.layout().format();
     if (format.isByte()) {

@@ -74,8 +74,7 @@ final class Sizes {
             Math.max(latentQueries, elements(heads, attention.cache().elementsPerToken()));
         latents = Math.max(latents, elements(heads, attention.cache().kvLoraRank()));
         absorbed =
-            Math.max(
-                absorbed, elements(attention.qkNopeHeadDim(), attention.cache().kvLoraRank()));
+            Math.max(absorbed, elements(attention.qkNopeHeadDim(), attention.cache().kvLoraRank()));
         long positions = (long) options.maxBlocksPerSequence() * options.blockTokens();
         latentSegments =
             Math.max(latentSegments, LatentAttentionOperation.segmentFloats(attention, positions));
@@ -276,9 +275,6 @@ final class Sizes {
             + rope
             + 4L * expertRows
             + 4L * options.maxTokens();
-    return slotBytes
-        + rowMajorBytes
-        + LatentScratch.bytes(this, threads)
-        + Float.BYTES * floats;
+    return slotBytes + rowMajorBytes + LatentScratch.bytes(this, threads) + Float.BYTES * floats;
   }
 }

@@ -24,8 +24,7 @@ class LongContextTest {
   private static final int BLOCK = 16;
 
   private final TinyModel model = new TinyModel();
-  private final int[] tokens =
-      new Random(5).ints(LEN, 0, TinyModel.VOCAB).toArray();
+  private final int[] tokens = new Random(5).ints(LEN, 0, TinyModel.VOCAB).toArray();
 
   /** Every operation on a team of so many threads. */
   private record Threads(int threads) implements BackendProvider {
@@ -80,8 +79,7 @@ class LongContextTest {
   void twoSequencesInOneStepAreThoseOfTwoSteps() {
     float[] want = logits(1, LEN, KvFormat.F32);
     int blocks = LEN / BLOCK + 1;
-    Capacities capacities =
-        new Capacities().maxTokens(2 * LEN).blocks(BLOCK, 2 * blocks, blocks);
+    Capacities capacities = new Capacities().maxTokens(2 * LEN).blocks(BLOCK, 2 * blocks, blocks);
     try (Rig rig = new Rig(new Threads(2), model.program, model.weights, capacities)) {
       int[] first = rig.blocksFor(LEN);
       int[] second = Arrays.stream(first).map(b -> b + blocks).toArray();

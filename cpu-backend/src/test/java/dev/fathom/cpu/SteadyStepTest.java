@@ -52,13 +52,13 @@ class SteadyStepTest {
   void allocatesItsHandleAndNothingElse() {
     Checkpoint checkpoint = Checkpoint.open(SAMPLE);
     CheckpointWeights catalog = new CheckpointWeights(checkpoint, null);
-    Program program = Architectures.forConfig(checkpoint.config()).program(checkpoint.config(), catalog);
+    Program program =
+        Architectures.forConfig(checkpoint.config()).program(checkpoint.config(), catalog);
     CpuBackend backend = new CpuBackend(new BackendOptions(2, 0, ActivationMode.AUTO), 0);
     try (Arena arena = Arena.ofShared()) {
       PlacedWeights weights = place(checkpoint, catalog, program, backend, arena);
       CompileOptions options =
-          new CompileOptions(
-              4, 1, 1, 16, BLOCKS, BLOCKS, KvFormat.F32, LatentForm.AUTO, Set.of());
+          new CompileOptions(4, 1, 1, 16, BLOCKS, BLOCKS, KvFormat.F32, LatentForm.AUTO, Set.of());
       Executable executable = backend.compile(List.of(program), weights, options);
       long least = leastBytesOfAStep(executable);
       executable.close();

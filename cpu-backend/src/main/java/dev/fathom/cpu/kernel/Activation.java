@@ -22,8 +22,8 @@ import jdk.incubator.vector.VectorOperators;
  * </pre>
  *
  * <p>Each q stands in both halves of its int, so that it can be broadcast to lanes of 16 bits; so
- * does the low half of 8 times their sum, which 4-bit codes of 0 to 15 add too much. A
- * NaN or an infinity makes the scale of its block NaN or infinite, and the products with it NaN.
+ * does the low half of 8 times their sum, which 4-bit codes of 0 to 15 add too much. A NaN or an
+ * infinity makes the scale of its block NaN or infinite, and the products with it NaN.
  */
 final class Activation {
 
@@ -63,7 +63,7 @@ final class Activation {
       float scale = most / MOST;
       out[scales + b] = scale;
       out[scales + blocks + b] = scale * sum;
-      out[scales + 2 * blocks + b] = Float.intBitsToFloat((8 * sum & 0xFFFF) * 0x10001);
+      out[scales + 2 * blocks + b] = Float.intBitsToFloat(((8 * sum) & 0xFFFF) * 0x10001);
     }
   }
 

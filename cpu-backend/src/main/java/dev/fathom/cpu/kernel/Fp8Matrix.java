@@ -160,8 +160,7 @@ final class Fp8Matrix extends RowMatrix {
       w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
       s0 = w.reinterpretAsFloats().fma(x3, s0);
       q = IntVector.fromMemorySegment(I, weights, b + i, LITTLE);
-      w =
-          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
       s1 = w.reinterpretAsFloats().fma(x0, s1);
       w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
       s1 = w.reinterpretAsFloats().fma(x1, s1);
@@ -170,8 +169,7 @@ final class Fp8Matrix extends RowMatrix {
       w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
       s1 = w.reinterpretAsFloats().fma(x3, s1);
       q = IntVector.fromMemorySegment(I, weights, c + i, LITTLE);
-      w =
-          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
       s2 = w.reinterpretAsFloats().fma(x0, s2);
       w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
       s2 = w.reinterpretAsFloats().fma(x1, s2);
@@ -180,8 +178,7 @@ final class Fp8Matrix extends RowMatrix {
       w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
       s2 = w.reinterpretAsFloats().fma(x3, s2);
       q = IntVector.fromMemorySegment(I, weights, d + i, LITTLE);
-      w =
-          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
       s3 = w.reinterpretAsFloats().fma(x0, s3);
       w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
       s3 = w.reinterpretAsFloats().fma(x1, s3);
@@ -215,8 +212,7 @@ final class Fp8Matrix extends RowMatrix {
       w.reinterpretAsFloats().intoArray(out, to + 12 * L);
     }
     for (int c = body; c < cols(); c++) {
-      out[tail + c - body] =
-          code(row + c) * scales[scaleRow(r) + (c >> blockShift)] / INPUT_SHARE;
+      out[tail + c - body] = code(row + c) * scales[scaleRow(r) + (c >> blockShift)] / INPUT_SHARE;
     }
   }
 

@@ -115,8 +115,7 @@ final class IntegerKernel {
       for (int k = c; k < c + Activation.BLOCK; k += 4, w += 4L * L) {
         IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
         for (int i = 0; i < 4; i++) {
-          ShortVector n =
-              v.lanewise(VectorOperators.LSHR, 4 * i).and(LOW_4).reinterpretAsShorts();
+          ShortVector n = v.lanewise(VectorOperators.LSHR, 4 * i).and(LOW_4).reinterpretAsShorts();
           s0 = s0.add(n.mul(FloatVector.broadcast(F, x[x0 + k + i]).reinterpretAsShorts()));
           s1 = s1.add(n.mul(FloatVector.broadcast(F, x[x1 + k + i]).reinterpretAsShorts()));
           s2 = s2.add(n.mul(FloatVector.broadcast(F, x[x2 + k + i]).reinterpretAsShorts()));
@@ -173,6 +172,7 @@ final class IntegerKernel {
     low.intoArray(s, to);
     high.intoArray(s, to + L);
   }
+
   /**
    * Computes s[to, to + 2 L) = sum over groups of weight scale * (sum over 8 columns each of
    * activation scale * sum, less zero point * activation sum of the group), 8 bits, one vector.

@@ -125,7 +125,7 @@ final class IntegerPanels extends Matrix implements Integers {
       panel[at] =
           (short)
               (perShort == 2
-                  ? (row[c] + MIDDLE_8 & 0xFF) | row[c + 1] << 8
+                  ? ((row[c] + MIDDLE_8) & 0xFF) | row[c + 1] << 8
                   : (row[c] + MIDDLE_4)
                       | (row[c + 1] + MIDDLE_4) << 4
                       | (row[c + 2] + MIDDLE_4) << 8
@@ -190,7 +190,7 @@ final class IntegerPanels extends Matrix implements Integers {
 
   private int code(int word, int i) {
     if (bits == 4) {
-      return (word >>> 4 * i & 0xF) - MIDDLE_4;
+      return ((word >>> (4 * i)) & 0xF) - MIDDLE_4;
     }
     return i == 0 ? (word & 0xFF) - MIDDLE_8 : word >> 8;
   }
@@ -289,8 +289,7 @@ final class IntegerPanels extends Matrix implements Integers {
     int parts = sums + blocks * L;
     for (int b = 0; b < blocks; b += PARTS) {
       int end = Math.min(blocks, b + PARTS);
-      kernel.one4(
-          at, x, x0, b * Activation.BLOCK, end * Activation.BLOCK, scratch, parts);
+      kernel.one4(at, x, x0, b * Activation.BLOCK, end * Activation.BLOCK, scratch, parts);
       kernel.join4(scratch, b, end, parts, x, x0, sums + b * L);
     }
   }

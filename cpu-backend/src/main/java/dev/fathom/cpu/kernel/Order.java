@@ -20,8 +20,8 @@ public enum Order {
   PAIRS(2, 1f),
   /**
    * Chunks of 4 L: every fourth element from 0, from 1, from 2, from 3; and all scaled by 2^64,
-   * which with 2^56 for the sums makes up for the 2^120 that decoded E4M3 lanes lack without leaving
-   * float32's range. Activations must stay below 2^63.
+   * which with 2^56 for the sums makes up for the 2^120 that decoded E4M3 lanes lack without
+   * leaving float32's range. Activations must stay below 2^63.
    */
   QUADS(4, 0x1p64f),
   /** Chunks of 2 L as in {@link #PAIRS}, scaled by 2^64 for binary16. */

@@ -115,7 +115,9 @@ public abstract sealed class RowMatrix extends Matrix
     }
   }
 
-  /** Some rows, which stay in the second cache, meet two vectors at a time, which stay in the first. */
+  /**
+   * Some rows, which stay in the second cache, meet two vectors at a time, which stay in the first.
+   */
   private void multiplyPairs(
       int from,
       int to,
