@@ -525,6 +525,11 @@ public final class DeepSeekModel implements AutoCloseable {
       return options(options.requireChat(require));
     }
 
+    /** See {@link LoadOptions#warmUp(Duration)}. */
+    public Builder warmUp(Duration most) {
+      return options(options.warmUp(most));
+    }
+
     /** See {@link LoadOptions#promptFormat(String)}. */
     public Builder promptFormat(@Nullable String name) {
       return options(options.promptFormat(name));

@@ -8,6 +8,7 @@ import dev.fathom.engine.SchedulingOptions;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.quant.WeightFormat;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -59,6 +60,7 @@ public final class LoadOptions {
   private boolean verifyChecksums;
   private boolean requireFastBackend;
   private boolean requireChat;
+  private Duration warmUp = Duration.ZERO;
   private @Nullable String promptFormat;
   private @Nullable CustomArchitecture architecture;
   private int maxAdapters;
@@ -100,6 +102,7 @@ public final class LoadOptions {
     copy.verifyChecksums = verifyChecksums;
     copy.requireFastBackend = requireFastBackend;
     copy.requireChat = requireChat;
+    copy.warmUp = warmUp;
     copy.promptFormat = promptFormat;
     copy.architecture = architecture;
     copy.maxAdapters = maxAdapters;
@@ -335,6 +338,24 @@ public final class LoadOptions {
     return copy;
   }
 
+  /**
+   * Lets loading end with steps of made-up tokens, until they no longer become faster: the JVM
+   * interprets a step's kernels before it compiles them, so that the first tokens of a process
+   * otherwise take many times as long as later ones. A service that is asked soon after it started
+   * wants it, a command that generates once does not. Nothing of those steps remains.
+   *
+   * @param most time that it may take, a step that began more; zero (the default) leaves it out
+   * @throws dev.fathom.error.InvalidRequestException for a negative time
+   */
+  public LoadOptions warmUp(Duration most) {
+    if (most.isNegative()) {
+      throw Checks.outOfRange("warmUp", ">= PT0S", most.toString());
+    }
+    LoadOptions copy = copy();
+    copy.warmUp = most;
+    return copy;
+  }
+
   /** Sets the prompt format by name; null recognises it. */
   public LoadOptions promptFormat(@Nullable String name) {
     LoadOptions copy = copy();
@@ -534,6 +555,11 @@ public final class LoadOptions {
   /** Returns whether a checkpoint without a known prompt format is refused. */
   public boolean requireChat() {
     return requireChat;
+  }
+
+  /** Returns how long {@link #warmUp(Duration)} may take. */
+  public Duration warmUp() {
+    return warmUp;
   }
 
   /** Returns the name of the prompt format, or null. */

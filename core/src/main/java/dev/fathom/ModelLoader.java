@@ -15,6 +15,7 @@ import dev.fathom.engine.Engine;
 import dev.fathom.engine.EngineLimits;
 import dev.fathom.engine.EngineOptions;
 import dev.fathom.engine.MachineMemory;
+import dev.fathom.engine.WarmUp;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.CheckpointException;
 import dev.fathom.error.ErrorCode;
@@ -126,6 +127,7 @@ final class ModelLoader {
               options.speculation());
       Executable executable = backend.compile(model.programs().programs(), weights, compile);
       requireSlots(executable, adapters, backend);
+      warmUp(executable, compile, capacities.vocabSize());
       EngineLimits limits =
           limits().adapters(adapters.limits()).spill(KvFingerprint.spill(model, options, backend));
       Engine engine = new Engine(capacities, limits, executable, text.tokenizer());
@@ -145,6 +147,19 @@ final class ModelLoader {
 
   private EngineLimits limits() {
     return EngineLimits.DEFAULT.maxQueuedTokens(options.maxQueuedTokens());
+  }
+
+  private void warmUp(Executable executable, CompileOptions compile, int vocabSize) {
+    if (options.warmUp().isZero()) {
+      return;
+    }
+    try {
+      int steps = WarmUp.run(executable, compile, vocabSize, options.warmUp());
+      log.debug("warmed up: steps={}", steps);
+    } catch (RuntimeException | Error e) {
+      executable.close();
+      throw e;
+    }
   }
 
   private static void requireSlots(Executable executable, AdapterPlan adapters, Backend backend) {

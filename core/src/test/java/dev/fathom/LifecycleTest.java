@@ -17,6 +17,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -404,5 +405,21 @@ class LifecycleTest {
         .isInstanceOf(TextException.class);
     assertThatThrownBy(() -> DeepSeekModel.builder(Sample.FP8).backend("x").load())
         .hasMessageContaining("known are auto, ");
+  }
+
+  @Test
+  void warmingUpLeavesNothingBehindAndKeepsItsTime() {
+    assertThatThrownBy(() -> DeepSeekModel.builder(Sample.FP8).warmUp(Duration.ofMillis(-1)))
+        .isInstanceOf(InvalidRequestException.class)
+        .hasMessageContaining("must be >= PT0S: warmUp=PT-0.001S");
+    long before = System.nanoTime();
+    try (DeepSeekModel warm =
+        DeepSeekModel.builder(Sample.FP8).warmUp(Duration.ofMillis(300)).load()) {
+      assertThat(System.nanoTime() - before).isLessThan(Duration.ofSeconds(20).toNanos());
+      assertThat(warm.metrics().expertLoad())
+          .isNotEmpty()
+          .allSatisfy(layer -> assertThat(layer.tokens()).containsOnly(0L));
+      assertThat(warm.generate(norway()).text()).isEqualTo(OSLO);
+    }
   }
 }

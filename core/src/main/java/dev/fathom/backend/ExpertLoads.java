@@ -71,6 +71,15 @@ public final class ExpertLoads {
     return layer;
   }
 
+  /** Sets all counters to zero. The thread of the steps. */
+  public void clear() {
+    for (Layer layer : layers()) {
+      for (int e = 0; e < layer.tokens.length(); e++) {
+        layer.tokens.setOpaque(e, 0);
+      }
+    }
+  }
+
   /** The counters of a layer's experts. */
   public static final class Layer {
 

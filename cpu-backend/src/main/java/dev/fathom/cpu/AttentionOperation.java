@@ -1,6 +1,7 @@
 package dev.fathom.cpu;
 
 import dev.fathom.cpu.kernel.Sum;
+import dev.fathom.cpu.kernel.WeightedSum;
 import dev.fathom.program.Op;
 
 /**
@@ -19,6 +20,7 @@ final class AttentionOperation implements Operation, ThreadTeam.Work {
   private final int kvHeads;
   private final int group;
   private final int dim;
+  private final WeightedSum sums;
 
   AttentionOperation(Op.Attention op, PagedKv kv, Step step, HeadScratch[] scratch) {
     this.op = op;
@@ -31,6 +33,7 @@ final class AttentionOperation implements Operation, ThreadTeam.Work {
     this.kvHeads = op.cache().numKvHeads();
     this.group = op.numHeads() / kvHeads;
     this.dim = op.cache().headDim();
+    this.sums = HeadScratch.sums(dim, dim);
   }
 
   @Override
@@ -62,7 +65,7 @@ final class AttentionOperation implements Operation, ThreadTeam.Work {
       int m = Math.min(HeadScratch.CHUNK, len - p);
       gather(sequence, p, m, kvHead * dim, s.keys);
       gather(sequence, p, m, (kvHeads + kvHead) * dim, s.values);
-      s.add(s.queries, 0, 0, n, m, dim, s.values, dim, dim);
+      s.add(s.queries, 0, 0, n, m, dim, s.values, sums);
     }
     for (int i = 0; i < n; i++) {
       s.finish(i, dim, out, first + i * dim);

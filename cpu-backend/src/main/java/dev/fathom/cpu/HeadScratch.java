@@ -42,7 +42,6 @@ final class HeadScratch {
   private final float[] total;
   private final float[] scores = new float[HEADS * CHUNK];
   private final float[] lanes = new float[Lanes.scratchLen()];
-  private final WeightedSum sums = new WeightedSum();
 
   HeadScratch(Sizes sizes) {
     keys = new float[CHUNK * sizes.keyWidth()];
@@ -64,6 +63,11 @@ final class HeadScratch {
     return valueWidth + MAX_AND_SUM;
   }
 
+  /** Returns the sums of values of so many elements, stride elements from one to the next. */
+  static WeightedSum sums(int valueWidth, int stride) {
+    return new WeightedSum(CHUNK, stride, row(valueWidth), valueWidth);
+  }
+
   /** Forgets what rows [first, first + n) saw. */
   void begin(int first, int n, int valueWidth) {
     int row = row(valueWidth);
@@ -78,9 +82,8 @@ final class HeadScratch {
    * those of somebody else.
    *
    * @param query n queries of keyWidth elements from query[q] on, already scaled
-   * @param chunkValues rows whose first valueWidth elements are the values
-   * @param valueStride elements from one row to the next
-   * @param valueWidth elements of a value
+   * @param chunkValues rows whose first elements are the values
+   * @param sums of {@link #sums}
    */
   void add(
       float[] query,
@@ -90,15 +93,14 @@ final class HeadScratch {
       int m,
       int keyWidth,
       float[] chunkValues,
-      int valueStride,
-      int valueWidth) {
+      WeightedSum sums) {
+    int valueWidth = sums.len();
     Dot.all(keys, m, keyWidth, query, q, n, scores, CHUNK, lanes);
     int row = row(valueWidth);
     for (int i = 0; i < n; i++) {
       weigh(i, m, (first + i) * row, valueWidth);
     }
-    sums.rows(chunkValues, m, valueStride)
-        .add(scores, 0, CHUNK, state, first * row, row, valueWidth, n);
+    sums.add(scores, 0, chunkValues, m, state, first * row, n);
   }
 
   /** Turns the m scores of head i into weights and rescales what earlier chunks gave. */

@@ -5,6 +5,7 @@ import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.RowMatrix;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.Vectors;
+import dev.fathom.cpu.kernel.WeightedSum;
 import dev.fathom.program.Op;
 import dev.fathom.program.Value;
 import java.util.Arrays;
@@ -50,6 +51,8 @@ final class LatentAttentionOperation implements Operation {
   private final int rank;
   private final int vDim;
   private final int tile;
+  private final WeightedSum absorbed;
+  private final WeightedSum values;
   private final ThreadTeam.Work absorb = this::absorb;
   private final ThreadTeam.Work attend = this::attend;
   private final ThreadTeam.Work attendSegments = this::attendSegments;
@@ -90,6 +93,9 @@ final class LatentAttentionOperation implements Operation {
     this.rank = op.cache().kvLoraRank();
     this.vDim = op.vHeadDim();
     this.tile = LatentScratch.tokens(op, step.options().maxTokens());
+    int width = rank + rope;
+    this.absorbed = new WeightedSum(heads * (nope + rope), rank, heads * width, rank);
+    this.values = HeadScratch.sums(rank, width);
     this.ordered = new Vectors(latent.ordered(), rank, latent.identity());
   }
 
@@ -153,10 +159,7 @@ final class LatentAttentionOperation implements Operation {
         Arrays.fill(target, at, at + rank, 0f);
       }
       int stride = heads * queryWidth;
-      latent
-          .sums(part)
-          .rows(rows, nope, rank)
-          .add(query, q, stride, target, h * width, heads * width, rank, n);
+      absorbed.add(query, q, rows, nope, target, h * width, n);
       for (int t = 0; t < n; t++) {
         int at = (t * heads + h) * width;
         Adapter.Delta delta = delta(begin + t);
@@ -250,7 +253,7 @@ final class LatentAttentionOperation implements Operation {
         if (seen > 0) {
           int q = ((t + k - begin) * heads + h) * width;
           int row = k * HeadScratch.HEADS;
-          s.add(latent.queries(), q, row, count, seen, width, s.keys, width, rank);
+          s.add(latent.queries(), q, row, count, seen, width, s.keys, values);
         }
       }
     }

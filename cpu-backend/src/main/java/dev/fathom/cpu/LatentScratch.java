@@ -1,8 +1,6 @@
 package dev.fathom.cpu;
 
-import dev.fathom.cpu.kernel.WeightedSum;
 import dev.fathom.program.Op;
-import java.util.Arrays;
 
 /**
  * Memory that the latent attentions of a program share, for some tokens at a time.
@@ -12,7 +10,6 @@ import java.util.Arrays;
  * @param ordered the same in the order of the weights
  * @param parts states of segments, each {@link HeadScratch#HEADS} rows
  * @param threadRows the rows of W_UK of a head, for each thread
- * @param threadSums what sums them, for each thread
  * @param identity 0, 1, 2, ...
  */
 record LatentScratch(
@@ -21,7 +18,6 @@ record LatentScratch(
     float[] ordered,
     float[] parts,
     float[][] threadRows,
-    WeightedSum[] threadSums,
     int[] identity) {
 
   /** Most tokens that go through the stages together. */
@@ -38,15 +34,12 @@ record LatentScratch(
     for (int i = 0; i < identity.length; i++) {
       identity[i] = i;
     }
-    WeightedSum[] sums = new WeightedSum[threads];
-    Arrays.setAll(sums, i -> new WeightedSum());
     return new LatentScratch(
         new float[sizes.latentQueries()],
         new float[sizes.latents()],
         new float[sizes.latents()],
         new float[parts(sizes, threads)],
         new float[threads][sizes.absorbed()],
-        sums,
         identity);
   }
 
@@ -62,11 +55,6 @@ record LatentScratch(
     long perThread = (long) threads * sizes.absorbed();
     long floats = sizes.latentQueries() + 2L * sizes.latents() + parts + perThread;
     return Float.BYTES * (floats + sizes.latentHeads());
-  }
-
-  /** Returns what sums those rows for a thread. */
-  WeightedSum sums(int part) {
-    return threadSums[part];
   }
 
   private static int parts(Sizes sizes, int threads) {

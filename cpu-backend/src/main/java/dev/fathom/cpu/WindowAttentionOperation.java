@@ -1,6 +1,7 @@
 package dev.fathom.cpu;
 
 import dev.fathom.cpu.kernel.Sum;
+import dev.fathom.cpu.kernel.WeightedSum;
 import dev.fathom.kvcache.KvSpec;
 import dev.fathom.program.CompressedOp;
 import dev.fathom.program.Value;
@@ -27,6 +28,7 @@ final class WindowAttentionOperation implements Operation, ThreadTeam.Work {
   private final int ratio;
   private final int heads;
   private final int dim;
+  private final WeightedSum sums;
 
   WindowAttentionOperation(
       CompressedOp.WindowAttention op,
@@ -50,6 +52,7 @@ final class WindowAttentionOperation implements Operation, ThreadTeam.Work {
     this.numSelected = selection == null ? 0 : selection.shape().last();
     this.heads = op.query().shape().dims().getFirst();
     this.dim = op.window().headDim();
+    this.sums = HeadScratch.sums(dim, dim);
   }
 
   @Override
@@ -87,7 +90,7 @@ final class WindowAttentionOperation implements Operation, ThreadTeam.Work {
       for (int i = 0; i < m; i++) {
         kv.read(step.batch(), sequence, window, p + i, 0, dim, s.keys, i * dim);
       }
-      s.add(s.queries, 0, 0, n, m, dim, s.keys, dim, dim);
+      s.add(s.queries, 0, 0, n, m, dim, s.keys, sums);
     }
     PagedKv.Layer compressed = entries;
     if (compressed != null) {
@@ -107,7 +110,7 @@ final class WindowAttentionOperation implements Operation, ThreadTeam.Work {
         int entry = numSelected == 0 ? e + i : selected[t * numSelected + e + i];
         kv.read(step.batch(), sequence, compressed, entry, 0, dim, s.keys, i * dim);
       }
-      s.add(s.queries, 0, 0, n, m, dim, s.keys, dim, dim);
+      s.add(s.queries, 0, 0, n, m, dim, s.keys, sums);
     }
   }
 

@@ -9,109 +9,93 @@ import jdk.incubator.vector.FloatVector;
  * Sums of rows with one weight each, for several weight vectors at once: what attention does with
  * values. Rows are added in rising order to a sum that starts at zero, and that to the target.
  *
- * <p>Holds what it adds between two calls; one thread has one.
+ * <p>Immutable; any thread.
  */
 public final class WeightedSum {
 
-  private float[] rows = {};
-  private int numRows;
-  private int rowStride;
-  private float[] weights = {};
-  private int weightStride;
-  private float[] out = {};
-  private int outStride;
-  private int len;
+  private final int weightStride;
+  private final int rowStride;
+  private final int outStride;
+  private final int len;
 
   /**
-   * Sets what is summed.
+   * Creates sums of one shape.
    *
-   * @param data rows, of which the first elements count
-   * @param num rows
-   * @param stride elements from one row to the next
-   * @return this
+   * @param weightStride elements from one weight vector to the next
+   * @param rowStride elements from one row to the next
+   * @param outStride elements from the results of one weight vector to those of the next
+   * @param len elements of a row that count, and of a result
    */
-  public WeightedSum rows(float[] data, int num, int stride) {
-    rows = data;
-    numRows = num;
-    rowStride = stride;
-    return this;
+  public WeightedSum(int weightStride, int rowStride, int outStride, int len) {
+    this.weightStride = weightStride;
+    this.rowStride = rowStride;
+    this.outStride = outStride;
+    this.len = len;
+  }
+
+  /** Returns the elements of a result. */
+  public int len() {
+    return len;
   }
 
   /**
-   * Computes target[off + i * targetStride + j] += sum over s of factors[w + i * stride + s] * row
-   * s [j] for i in [0, n) and j in [0, elements).
+   * Computes out[off + i * outStride + j] += sum over s in [0, numRows) of weights[w + i *
+   * weightStride + s] * rows[s * rowStride + j] for i in [0, n) and j in [0, len).
    *
-   * @param factors n times as many as there are rows
-   * @param w first one
-   * @param stride elements from one weight vector to the next
-   * @param target results
+   * @param weights n vectors of at least numRows
+   * @param w first weight
+   * @param rows numRows rows
+   * @param numRows rows
+   * @param out results
    * @param off first result
-   * @param targetStride elements from the results of one weight vector to those of the next
-   * @param elements of a sum
    * @param n weight vectors
    */
-  public void add(
-      float[] factors,
-      int w,
-      int stride,
-      float[] target,
-      int off,
-      int targetStride,
-      int elements,
-      int n) {
-    weights = factors;
-    weightStride = stride;
-    out = target;
-    outStride = targetStride;
-    len = elements;
+  public void add(float[] weights, int w, float[] rows, int numRows, float[] out, int off, int n) {
     int i = 0;
     for (; i <= n - 4; i += 4) {
-      four(w + i * stride, off + i * targetStride);
+      four(weights, w + i * weightStride, rows, numRows, out, off + i * outStride);
     }
     for (; i < n; i++) {
-      one(w + i * stride, off + i * targetStride);
+      one(weights, w + i * weightStride, rows, numRows, out, off + i * outStride);
     }
   }
 
-  private void one(int w, int at) {
+  private void one(float[] weights, int w, float[] rows, int numRows, float[] out, int at) {
     int j = 0;
     // Four vectors of columns at once: one alone is a chain that waits for its own additions.
     for (; j <= len - 4 * L; j += 4 * L) {
-      oneOfFour(w, j, at + j);
+      oneOfFour(weights, w, rows, numRows, j, out, at + j);
     }
-    float[] data = rows;
-    float[] sums = out;
     for (; j <= len - L; j += L) {
       FloatVector sum = FloatVector.zero(F);
       for (int s = 0; s < numRows; s++) {
-        FloatVector row = FloatVector.fromArray(F, data, s * rowStride + j);
+        FloatVector row = FloatVector.fromArray(F, rows, s * rowStride + j);
         sum = row.fma(FloatVector.broadcast(F, weights[w + s]), sum);
       }
-      FloatVector.fromArray(F, sums, at + j).add(sum).intoArray(sums, at + j);
+      FloatVector.fromArray(F, out, at + j).add(sum).intoArray(out, at + j);
     }
-    tail(w, at, j);
+    tail(weights, w, rows, numRows, out, at, j);
   }
 
-  private void oneOfFour(int w, int column, int o) {
-    float[] data = rows;
-    float[] factors = weights;
-    float[] sums = out;
+  private void oneOfFour(
+      float[] weights, int w, float[] rows, int numRows, int column, float[] out, int o) {
     int step = rowStride;
     FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
     for (int s = 0, r = column; s < numRows; s++, r += step) {
-      FloatVector f = FloatVector.broadcast(F, factors[w + s]);
-      s0 = FloatVector.fromArray(F, data, r).fma(f, s0);
-      s1 = FloatVector.fromArray(F, data, r + L).fma(f, s1);
-      s2 = FloatVector.fromArray(F, data, r + 2 * L).fma(f, s2);
-      s3 = FloatVector.fromArray(F, data, r + 3 * L).fma(f, s3);
+      FloatVector f = FloatVector.broadcast(F, weights[w + s]);
+      s0 = FloatVector.fromArray(F, rows, r).fma(f, s0);
+      s1 = FloatVector.fromArray(F, rows, r + L).fma(f, s1);
+      s2 = FloatVector.fromArray(F, rows, r + 2 * L).fma(f, s2);
+      s3 = FloatVector.fromArray(F, rows, r + 3 * L).fma(f, s3);
     }
-    FloatVector.fromArray(F, sums, o).add(s0).intoArray(sums, o);
-    FloatVector.fromArray(F, sums, o + L).add(s1).intoArray(sums, o + L);
-    FloatVector.fromArray(F, sums, o + 2 * L).add(s2).intoArray(sums, o + 2 * L);
-    FloatVector.fromArray(F, sums, o + 3 * L).add(s3).intoArray(sums, o + 3 * L);
+    FloatVector.fromArray(F, out, o).add(s0).intoArray(out, o);
+    FloatVector.fromArray(F, out, o + L).add(s1).intoArray(out, o + L);
+    FloatVector.fromArray(F, out, o + 2 * L).add(s2).intoArray(out, o + 2 * L);
+    FloatVector.fromArray(F, out, o + 3 * L).add(s3).intoArray(out, o + 3 * L);
   }
 
-  private void tail(int w, int at, int begin) {
+  private void tail(
+      float[] weights, int w, float[] rows, int numRows, float[] out, int at, int begin) {
     for (int j = begin; j < len; j++) {
       float sum = 0;
       for (int s = 0; s < numRows; s++) {
@@ -121,47 +105,44 @@ public final class WeightedSum {
     }
   }
 
-  private void four(int w, int at) {
+  private void four(float[] weights, int w, float[] rows, int numRows, float[] out, int at) {
     int j = 0;
     for (; j <= len - 2 * L; j += 2 * L) {
-      fourOfTwo(w, j, at + j);
+      fourOfTwo(weights, w, rows, numRows, j, out, at + j);
     }
     for (; j <= len - L; j += L) {
-      fourOfOne(w, j, at + j);
+      fourOfOne(weights, w, rows, numRows, j, out, at + j);
     }
     for (int i = 0; i < 4; i++) {
-      tail(w + i * weightStride, at + i * outStride, j);
+      tail(weights, w + i * weightStride, rows, numRows, out, at + i * outStride, j);
     }
   }
 
-  private void fourOfOne(int w, int column, int to) {
-    float[] data = rows;
-    float[] factors = weights;
+  private void fourOfOne(
+      float[] weights, int w, float[] rows, int numRows, int column, float[] out, int to) {
     int w1 = w + weightStride;
     int w2 = w1 + weightStride;
     int w3 = w2 + weightStride;
     FloatVector a0 = FloatVector.zero(F), b0 = a0, c0 = a0, d0 = a0;
     for (int s = 0, r = column; s < numRows; s++, r += rowStride) {
-      FloatVector row = FloatVector.fromArray(F, data, r);
-      a0 = row.fma(FloatVector.broadcast(F, factors[w + s]), a0);
-      b0 = row.fma(FloatVector.broadcast(F, factors[w1 + s]), b0);
-      c0 = row.fma(FloatVector.broadcast(F, factors[w2 + s]), c0);
-      d0 = row.fma(FloatVector.broadcast(F, factors[w3 + s]), d0);
+      FloatVector row = FloatVector.fromArray(F, rows, r);
+      a0 = row.fma(FloatVector.broadcast(F, weights[w + s]), a0);
+      b0 = row.fma(FloatVector.broadcast(F, weights[w1 + s]), b0);
+      c0 = row.fma(FloatVector.broadcast(F, weights[w2 + s]), c0);
+      d0 = row.fma(FloatVector.broadcast(F, weights[w3 + s]), d0);
     }
-    float[] sums = out;
     int o = to;
-    FloatVector.fromArray(F, sums, o).add(a0).intoArray(sums, o);
+    FloatVector.fromArray(F, out, o).add(a0).intoArray(out, o);
     o += outStride;
-    FloatVector.fromArray(F, sums, o).add(b0).intoArray(sums, o);
+    FloatVector.fromArray(F, out, o).add(b0).intoArray(out, o);
     o += outStride;
-    FloatVector.fromArray(F, sums, o).add(c0).intoArray(sums, o);
+    FloatVector.fromArray(F, out, o).add(c0).intoArray(out, o);
     o += outStride;
-    FloatVector.fromArray(F, sums, o).add(d0).intoArray(sums, o);
+    FloatVector.fromArray(F, out, o).add(d0).intoArray(out, o);
   }
 
-  private void fourOfTwo(int w0, int column, int to) {
-    float[] data = rows;
-    float[] factors = weights;
+  private void fourOfTwo(
+      float[] weights, int w0, float[] rows, int numRows, int column, float[] out, int to) {
     int step = rowStride;
     int w1 = w0 + weightStride;
     int w2 = w1 + weightStride;
@@ -169,33 +150,32 @@ public final class WeightedSum {
     FloatVector a0 = FloatVector.zero(F), a1 = a0, b0 = a0, b1 = a0;
     FloatVector c0 = a0, c1 = a0, d0 = a0, d1 = a0;
     for (int s = 0, at = column; s < numRows; s++, at += step) {
-      FloatVector r0 = FloatVector.fromArray(F, data, at);
-      FloatVector r1 = FloatVector.fromArray(F, data, at + L);
-      FloatVector f = FloatVector.broadcast(F, factors[w0 + s]);
+      FloatVector r0 = FloatVector.fromArray(F, rows, at);
+      FloatVector r1 = FloatVector.fromArray(F, rows, at + L);
+      FloatVector f = FloatVector.broadcast(F, weights[w0 + s]);
       a0 = r0.fma(f, a0);
       a1 = r1.fma(f, a1);
-      f = FloatVector.broadcast(F, factors[w1 + s]);
+      f = FloatVector.broadcast(F, weights[w1 + s]);
       b0 = r0.fma(f, b0);
       b1 = r1.fma(f, b1);
-      f = FloatVector.broadcast(F, factors[w2 + s]);
+      f = FloatVector.broadcast(F, weights[w2 + s]);
       c0 = r0.fma(f, c0);
       c1 = r1.fma(f, c1);
-      f = FloatVector.broadcast(F, factors[w3 + s]);
+      f = FloatVector.broadcast(F, weights[w3 + s]);
       d0 = r0.fma(f, d0);
       d1 = r1.fma(f, d1);
     }
-    float[] sums = out;
     int o = to;
-    FloatVector.fromArray(F, sums, o).add(a0).intoArray(sums, o);
-    FloatVector.fromArray(F, sums, o + L).add(a1).intoArray(sums, o + L);
+    FloatVector.fromArray(F, out, o).add(a0).intoArray(out, o);
+    FloatVector.fromArray(F, out, o + L).add(a1).intoArray(out, o + L);
     o += outStride;
-    FloatVector.fromArray(F, sums, o).add(b0).intoArray(sums, o);
-    FloatVector.fromArray(F, sums, o + L).add(b1).intoArray(sums, o + L);
+    FloatVector.fromArray(F, out, o).add(b0).intoArray(out, o);
+    FloatVector.fromArray(F, out, o + L).add(b1).intoArray(out, o + L);
     o += outStride;
-    FloatVector.fromArray(F, sums, o).add(c0).intoArray(sums, o);
-    FloatVector.fromArray(F, sums, o + L).add(c1).intoArray(sums, o + L);
+    FloatVector.fromArray(F, out, o).add(c0).intoArray(out, o);
+    FloatVector.fromArray(F, out, o + L).add(c1).intoArray(out, o + L);
     o += outStride;
-    FloatVector.fromArray(F, sums, o).add(d0).intoArray(sums, o);
-    FloatVector.fromArray(F, sums, o + L).add(d1).intoArray(sums, o + L);
+    FloatVector.fromArray(F, out, o).add(d0).intoArray(out, o);
+    FloatVector.fromArray(F, out, o + L).add(d1).intoArray(out, o + L);
   }
 }

@@ -116,12 +116,12 @@ class VectorKernelsTest {
     float[] rows = gaussian(numRows * stride);
     float[] weights = gaussian(6 * 11);
     float[] all = new float[6 * len];
-    WeightedSum sum = new WeightedSum().rows(rows, numRows, stride);
-    sum.add(weights, 0, 11, all, 0, len, len, 6);
+    WeightedSum sum = new WeightedSum(11, stride, len, len);
+    sum.add(weights, 0, rows, numRows, all, 0, 6);
     for (int i = 0; i < 6; i++) {
       float[] one = new float[len];
       float[] own = Arrays.copyOfRange(weights, i * 11, i * 11 + 11);
-      sum.add(own, 0, 11, one, 0, len, len, 1);
+      sum.add(own, 0, rows, numRows, one, 0, 1);
       for (int j = 0; j < len; j++) {
         assertThat(all[i * len + j]).isEqualTo(one[j]);
         double want = 0;
