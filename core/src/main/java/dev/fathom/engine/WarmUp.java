@@ -7,6 +7,7 @@ import dev.fathom.backend.StepBatch;
 import dev.fathom.sampling.HostSampler;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Steps of made-up tokens, until the JVM has compiled what a step runs. They leave nothing behind:
@@ -53,7 +54,7 @@ public final class WarmUp {
   public static int run(
       Executable executable, CompileOptions options, int vocabSize, Duration most) {
     WarmUp warmUp = new WarmUp(executable, options, vocabSize);
-    int steps = warmUp.run(System.nanoTime() + most.toNanos());
+    int steps = warmUp.run(System.nanoTime() + TimeUnit.NANOSECONDS.convert(most));
     executable.expertLoads().clear();
     return steps;
   }

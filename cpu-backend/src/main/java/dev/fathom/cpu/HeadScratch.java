@@ -27,7 +27,7 @@ final class HeadScratch {
   static final int TOKENS = 4;
 
   /** Elements of a row behind the values. */
-  static final int MAX_AND_SUM = 2;
+  private static final int MAX_AND_SUM = 2;
 
   /** Keys of a chunk [CHUNK, key width]. */
   final float[] keys;
@@ -161,8 +161,7 @@ final class HeadScratch {
 
   /** Writes the attention of a total to out[off, off + valueWidth). */
   void finishTotal(int i, int valueWidth, float[] out, int off) {
-    int at = i * row(valueWidth);
-    Sum.scale(1f / total[at + valueWidth + 1], total, at, out, off, valueWidth);
+    divide(total, i, valueWidth, out, off);
   }
 
   /**
@@ -180,7 +179,11 @@ final class HeadScratch {
 
   /** Writes the attention of row i to out[off, off + valueWidth). */
   void finish(int i, int valueWidth, float[] out, int off) {
+    divide(state, i, valueWidth, out, off);
+  }
+
+  private static void divide(float[] rows, int i, int valueWidth, float[] out, int off) {
     int at = i * row(valueWidth);
-    Sum.scale(1f / state[at + valueWidth + 1], state, at, out, off, valueWidth);
+    Sum.scale(1f / rows[at + valueWidth + 1], rows, at, out, off, valueWidth);
   }
 }

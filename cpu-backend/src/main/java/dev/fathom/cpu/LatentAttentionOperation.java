@@ -128,13 +128,16 @@ final class LatentAttentionOperation implements Operation {
   }
 
   private int unitFloats() {
+    return unitFloats(rank);
+  }
+
+  private static int unitFloats(int rank) {
     return HeadScratch.HEADS * HeadScratch.row(rank);
   }
 
   /** Returns the elements that the segments of so many positions take for some heads of a token. */
   static long segmentFloats(Op.LatentAttention op, long positions) {
-    long segments = Math.ceilDiv(positions, SEGMENT);
-    return segments * HeadScratch.HEADS * HeadScratch.row(op.cache().kvLoraRank());
+    return Math.ceilDiv(positions, SEGMENT) * unitFloats(op.cache().kvLoraRank());
   }
 
   private Adapter.@Nullable Delta delta(int t) {

@@ -131,8 +131,7 @@ final class PagedKv implements AutoCloseable {
     KvFormat format = layer.layout().format();
     long at = rowByte(layer, batch, sequence, position) + (long) first * format.bytesPerElement();
     switch (format) {
-      case F32 -> MemorySegment.copy(layer.blocks(), FLOAT, at, target, off, len);
-      case BF16 -> Bf16Decode.run(layer.blocks(), at, target, off, len);
+      case F32, BF16 -> readFloats(layer, at, len, target, off);
       case FP8_E4M3, FP8_E5M2 -> {
         long row = rowByte(layer, batch, sequence, position);
         KvRows.read(layer.layout(), layer.blocks(), row, first, len, target, off);
@@ -157,12 +156,17 @@ final class PagedKv implements AutoCloseable {
     for (int i = 0; i < m; ) {
       int rows = Math.min(m - i, slots - (first + i) % slots);
       long at = rowByte(layer, batch, sequence, first + i);
-      if (format == KvFormat.F32) {
-        MemorySegment.copy(layer.blocks(), FLOAT, at, target, i * width, rows * width);
-      } else {
-        Bf16Decode.run(layer.blocks(), at, target, i * width, rows * width);
-      }
+      readFloats(layer, at, rows * width, target, i * width);
       i += rows;
+    }
+  }
+
+  /** Reads elements of F32 or BF16 that lie side by side. */
+  private static void readFloats(Layer layer, long at, int len, float[] target, int off) {
+    if (layer.layout().format() == KvFormat.F32) {
+      MemorySegment.copy(layer.blocks(), FLOAT, at, target, off, len);
+    } else {
+      Bf16Decode.run(layer.blocks(), at, target, off, len);
     }
   }
 
