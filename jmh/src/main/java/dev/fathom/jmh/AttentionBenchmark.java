@@ -1,39 +1,102 @@
 package dev.fathom.jmh;
 
+import dev.fathom.kvcache.KvFormat;
+import dev.fathom.kvcache.KvLayout;
 import dev.fathom.kvcache.KvSpec;
 import dev.fathom.program.Program;
 import dev.fathom.program.ProgramBuilder;
 import dev.fathom.program.Value;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
 
-/** Grouped-query attention over a paged cache. */
-public class AttentionBenchmark extends CacheBenchmark {
+/**
+ * Grouped-query attention over a paged cache: up to 16 tokens each end a sequence of their own, as
+ * in decoding; more are the last chunk of one prompt.
+ */
+@State(Scope.Benchmark)
+@BenchmarkMode(Mode.Throughput)
+@OutputTimeUnit(TimeUnit.SECONDS)
+@Warmup(iterations = 3, time = 1)
+@Measurement(iterations = 3, time = 1)
+@Fork(
+    value = 3,
+    jvmArgs = {"--add-modules=jdk.incubator.vector", "-XX:+UseSerialGC"})
+public class AttentionBenchmark {
 
   /** Whose shapes. */
   @Param({"QWEN2_1_5B"})
   public ModelShape model = ModelShape.QWEN2_1_5B;
 
+  /** Format of the cache. */
+  @Param({"F32", "BF16", "FP8_E4M3", "FP8_E5M2"})
+  public KvFormat kv = KvFormat.BF16;
+
+  /** Tokens of a step. */
+  @Param({"1", "8", "256"})
+  public int tokens = 1;
+
   /** Tokens of a sequence, those of the step included. */
   @Param({"256", "4096"})
   public int context = 4096;
 
-  @Override
-  int contextTokens() {
-    return context;
+  /** Threads, 0 for the backend's own choice. */
+  @Param({"0"})
+  public int threads = 0;
+
+  private KernelSteps steps;
+  private Cost cost;
+
+  @Setup(Level.Trial)
+  public void load() {
+    Sequences sequences = sequences();
+    steps = new KernelSteps(program(), sequences, kv, threads);
+    KvFill.fill(steps.executable(), caches(), kv, sequences);
+    cost = Cost.streamed((double) numLayers() * layerBytes(), numLayers() * layerFlops());
   }
 
-  @Override
-  KvSpec.Full cache(int layer) {
+  private Sequences sequences() {
+    return Sequences.attending(tokens, context);
+  }
+
+  private int numLayers() {
+    return KernelSteps.numLayers(layerBytes(), layerFlops());
+  }
+
+  private List<KvSpec.Full> caches() {
+    List<KvSpec.Full> caches = new ArrayList<>();
+    for (int i = 0; i < numLayers(); i++) {
+      caches.add(cache(i));
+    }
+    return caches;
+  }
+
+  private KvSpec.Full cache(int layer) {
     return new KvSpec.Full(layer, model.grouped().numKvHeads(), model.grouped().headDim());
   }
 
-  @Override
-  double layerFlops() {
+  private long layerBytes() {
+    return new KvLayout(cache(0), kv, 1).bytesPerToken() * sequences().cached();
+  }
+
+  private double layerFlops() {
     ModelShape.Grouped c = model.grouped();
     return 4.0 * c.numHeads() * c.headDim() * sequences().attended();
   }
 
-  @Override
   Program program() {
     ModelShape.Grouped c = model.grouped();
     ProgramBuilder g = new ProgramBuilder("attention");
@@ -45,5 +108,17 @@ public class AttentionBenchmark extends CacheBenchmark {
       g.attention(query, cache(i), 1 / Math.sqrt(c.headDim()));
     }
     return KernelSteps.end(g, row);
+  }
+
+  /** Runs one step. */
+  @Benchmark
+  public int step(Work work) {
+    work.add(cost);
+    return steps.run();
+  }
+
+  @TearDown(Level.Trial)
+  public void close() {
+    steps.close();
   }
 }
