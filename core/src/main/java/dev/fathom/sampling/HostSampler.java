@@ -18,8 +18,8 @@ import dev.fathom.backend.TokenCounts;
  * #MAX_EXPONENT} of the best are never drawn: a million rows would not tell.
  *
  * <p>Log-probabilities are natural and those of the logits as they came, unless the row asks for
- * processed ones: after all of the above, where temperature 0 counts as 1. Sums run in float64 in
- * the order of ids.
+ * processed ones: after all of the above, where temperature 0 counts as 1. Sums run in float64 in a
+ * fixed order.
  *
  * <p>NaN counts as -infinity and +infinity as the largest float. A row without a finite logit gets
  * {@link #NOT_FINITE} as token, one whose tokens are all forbidden {@link #NONE_ALLOWED}: such a
@@ -38,8 +38,14 @@ public final class HostSampler implements RowSampler {
   private static final int MAX_TOP = 20;
   private static final int MAX_EXPONENT = 40;
 
+  /** Logits of a loop: the maximum of so many is known before the place where it lies. */
+  private static final int CHUNK = 1024;
+
+  private static final double LEAST_EXPONENT = -80;
+
   private final Truncation truncation = new Truncation();
   private final TopTokens top = new TopTokens(MAX_TOP);
+  private final double[] exponentials = new double[CHUNK];
   private float[] raw = new float[0];
   private double[] weight = new double[0];
   private int[] id = new int[0];
@@ -63,7 +69,7 @@ public final class HostSampler implements RowSampler {
       sampleProcessed(rows, row, logits, offset, vocabSize, out);
       return;
     }
-    double rawLogSum = logSumExp(logits, offset, vocabSize);
+    double rawLogSum = logSumExp(logits, offset, vocabSize, exponentials);
     offerAll(logits, offset, vocabSize);
     float[] original = logits;
     int originalOffset = offset;
@@ -94,7 +100,7 @@ public final class HostSampler implements RowSampler {
       return;
     }
     if (params.temperature() == 0) {
-      double logSum = logSumExp(logits, offset, vocabSize);
+      double logSum = logSumExp(logits, offset, vocabSize, exponentials);
       offerAll(logits, offset, vocabSize);
       out.set(row, token, (float) (logits[offset + token] - logSum));
       for (int i = 0; i < top.size(); i++) {
@@ -117,6 +123,9 @@ public final class HostSampler implements RowSampler {
 
   /** Returns whether any logit is finite. */
   private static boolean replaceNotFinite(float[] logits, int offset, int vocabSize) {
+    if (areFinite(logits, offset, vocabSize)) {
+      return vocabSize > 0;
+    }
     boolean anyFinite = false;
     for (int i = offset; i < offset + vocabSize; i++) {
       float logit = logits[i];
@@ -127,6 +136,16 @@ public final class HostSampler implements RowSampler {
       }
     }
     return anyFinite;
+  }
+
+  /** A loop without branches, which the compiler turns into vectors. */
+  private static boolean areFinite(float[] logits, int offset, int vocabSize) {
+    float largest = 0;
+    for (int i = offset; i < offset + vocabSize; i++) {
+      largest = Math.max(largest, Math.abs(logits[i]));
+    }
+    // A maximum with a NaN is NaN.
+    return largest <= Float.MAX_VALUE;
   }
 
   private static boolean adjusts(SamplingRows rows, int row) {
@@ -211,14 +230,29 @@ public final class HostSampler implements RowSampler {
     return draw(CounterRandom.uniform(params.seed(), position));
   }
 
+  /** Returns the first of the largest logits, which are no NaNs. */
   private static int argmax(float[] logits, int offset, int vocabSize) {
-    int best = 0;
-    for (int i = 1; i < vocabSize; i++) {
-      if (logits[offset + i] > logits[offset + best]) {
-        best = i;
+    int first = 0;
+    float best = Float.NEGATIVE_INFINITY;
+    for (int i = 0; i < vocabSize; i += CHUNK) {
+      float max = max(logits, offset + i, offset + Math.min(vocabSize, i + CHUNK));
+      if (max > best) {
+        best = max;
+        first = i;
       }
     }
-    return best;
+    while (first < vocabSize - 1 && logits[offset + first] != best) {
+      first++;
+    }
+    return first;
+  }
+
+  private static float max(float[] logits, int from, int to) {
+    float max = Float.NEGATIVE_INFINITY;
+    for (int i = from; i < to; i++) {
+      max = Math.max(max, logits[i]);
+    }
+    return max;
   }
 
   private void weigh(float temperature, float max, float[] logits, int offset, int vocabSize) {
@@ -283,15 +317,65 @@ public final class HostSampler implements RowSampler {
 
   /** Returns the log of the sum of exp, in float64. */
   public static double logSumExp(float[] logits, int offset, int vocabSize) {
+    return logSumExp(logits, offset, vocabSize, new double[CHUNK]);
+  }
+
+  private static double logSumExp(float[] logits, int offset, int vocabSize, double[] part) {
     float max = logits[offset + argmax(logits, offset, vocabSize)];
     double sum = 0;
-    for (int i = offset; i < offset + vocabSize; i++) {
-      double exponent = (double) logits[i] - max;
-      if (exponent > -MAX_EXPONENT) {
-        sum += Math.exp(exponent);
-      }
+    for (int i = 0; i < vocabSize; i += CHUNK) {
+      int n = Math.min(CHUNK, vocabSize - i);
+      exponentials(logits, offset + i, n, max, part);
+      sum += sum(part, n);
     }
     return max + Math.log(sum);
+  }
+
+  /** Four sums, which do not wait for each other. */
+  private static double sum(double[] part, int n) {
+    double a = 0;
+    double b = 0;
+    double c = 0;
+    double d = 0;
+    int body = n & -4;
+    for (int i = 0; i < body; i += 4) {
+      a += part[i];
+      b += part[i + 1];
+      c += part[i + 2];
+      d += part[i + 3];
+    }
+    for (int i = body; i < n; i++) {
+      a += part[i];
+    }
+    return (a + b) + (c + d);
+  }
+
+  /**
+   * Writes e^(logit - max) with a relative error below 10^-12, what is below e^-80 as e^-80: as the
+   * 1024th power of e^(x / 1024), which takes no integers or branches, so that the compiler turns
+   * the loop into vectors. With the last factor in a local variable JDK 25 did not, at a third of
+   * the speed.
+   */
+  private static void exponentials(float[] logits, int from, int n, double max, double[] out) {
+    for (int i = 0; i < n; i++) {
+      double r = Math.max(logits[from + i] - max, LEAST_EXPONENT) * (1.0 / 1024);
+      double r2 = r * r;
+      double p =
+          (1 + r)
+              + r2 * (0.5 + r * (1.0 / 6))
+              + r2 * r2 * (1.0 / 24 + r * (1.0 / 120) + r2 * (1.0 / 720 + r * (1.0 / 5040)));
+      p *= p;
+      p *= p;
+      p *= p;
+      p *= p;
+      p *= p;
+      p *= p;
+      p *= p;
+      p *= p;
+      p *= p;
+      p *= p;
+      out[i] = p;
+    }
   }
 
   private void grow(int vocabSize) {

@@ -28,7 +28,10 @@ import org.jspecify.annotations.Nullable;
 final class LatentAttentionOperation implements Operation {
 
   /** Positions that a thread takes alone. */
-  private static final int SEGMENT = 256;
+  private static final int SEGMENT = 128;
+
+  /** Fewest heads that go through the cache together: those of a tile of the kernels. */
+  private static final int FEWEST_HEADS = 4;
 
   private final Op.LatentAttention op;
   private final RowMatrix kvB;
@@ -59,10 +62,11 @@ final class LatentAttentionOperation implements Operation {
   private final ThreadTeam.Work joinSegments = this::joinSegments;
   private final ThreadTeam.Work release = this::release;
 
-  // The tokens that go through the stages.
+  // The tokens that go through the stages, and the heads of a group of them.
   private int begin;
   private int n;
   private int segments;
+  private int together = HeadScratch.HEADS;
 
   LatentAttentionOperation(
       Op.LatentAttention op,
@@ -119,12 +123,41 @@ final class LatentAttentionOperation implements Operation {
     segments = Math.ceilDiv(longest, SEGMENT);
     int units = n * groups;
     boolean fits = (long) units * segments * unitFloats() <= latent.parts().length;
-    if (units < 2 * step.threads() && segments > 1 && fits) {
+    int threads = step.threads();
+    if (fits && units < 2 * threads && isFasterBySegments(longest, threads)) {
       step.dispatch(products, attendSegments);
-      step.dispatch((long) units * segments * unitFloats(), joinSegments);
+      // A joined element costs several multiplications.
+      step.dispatch(4L * units * segments * unitFloats(), joinSegments);
     } else {
+      together = headsTogether(units, threads);
       step.dispatch(products, attend);
     }
+  }
+
+  /**
+   * Returns whether threads that share out segments end sooner than threads that share out heads,
+   * each of which reads the whole cache: reading a chunk costs a third, {@link HeadScratch#HEADS}
+   * heads two thirds.
+   */
+  private boolean isFasterBySegments(int longest, int threads) {
+    int last = longest - (segments - 1) * SEGMENT;
+    boolean isLastAlone = (segments - 1) % threads == 0;
+    int full = isLastAlone ? segments / threads : Math.ceilDiv(segments, threads);
+    long bySegments = 3L * n * groups * (full * SEGMENT + (isLastAlone ? last : 0));
+    int count = headsTogether(n * groups, threads);
+    long units = n * (long) Math.ceilDiv(heads, count);
+    long byHeads = longest * (1 + 2 * count / HeadScratch.HEADS) * Math.ceilDiv(units, threads);
+    return bySegments < byHeads;
+  }
+
+  /** Returns the heads of a group: fewer than usual where there is a thread for them. */
+  private int headsTogether(int units, int threads) {
+    int together = HeadScratch.HEADS;
+    while (units < threads && together > FEWEST_HEADS && together > heads / 2) {
+      together /= 2;
+      units *= 2;
+    }
+    return together;
   }
 
   private int unitFloats() {
@@ -153,15 +186,15 @@ final class LatentAttentionOperation implements Operation {
     int end = Step.begin(heads, part + 1, numParts);
     for (int h = Step.begin(heads, part, numParts); h < end; h++) {
       int row = h * (nope + vDim);
-      for (int i = 0; i < nope; i++) {
-        kvB.decodeNatural(row + i, rows, i * rank);
-      }
       int q = (begin * heads + h) * queryWidth;
       for (int t = 0; t < n; t++) {
         int at = (t * heads + h) * width;
         Arrays.fill(target, at, at + rank, 0f);
       }
       int stride = heads * queryWidth;
+      for (int i = 0; i < nope; i++) {
+        kvB.decodeNatural(row + i, rows, i * rank);
+      }
       absorbed.add(query, q, rows, nope, target, h * width, n);
       for (int t = 0; t < n; t++) {
         int at = (t * heads + h) * width;
@@ -192,9 +225,9 @@ final class LatentAttentionOperation implements Operation {
     int unit = 0;
     for (int t = begin; t < begin + n; ) {
       int tokens = together(t);
-      for (int g = 0; g < groups; g++, unit++) {
+      for (int h = 0; h < heads; h += together, unit++) {
         if (unit % numParts == part) {
-          attend(t, tokens, g * HeadScratch.HEADS, scratch[part]);
+          attend(t, tokens, h, scratch[part]);
         }
       }
       t += tokens;
@@ -215,15 +248,11 @@ final class LatentAttentionOperation implements Operation {
     return tokens;
   }
 
-  private int headsFrom(int h) {
-    return Math.min(heads - h, HeadScratch.HEADS);
-  }
-
   private void attend(int t, int tokens, int h, HeadScratch s) {
-    int count = headsFrom(h);
+    int count = Math.min(heads - h, together);
     int longest = numAttended(t + tokens - 1);
     for (int first = 0; first < longest; first += SEGMENT) {
-      addSegment(t, tokens, h, first, s);
+      addSegment(t, tokens, h, count, first, s);
       for (int k = 0; k < tokens; k++) {
         int row = k * HeadScratch.HEADS;
         if (first == 0) {
@@ -240,9 +269,8 @@ final class LatentAttentionOperation implements Operation {
     }
   }
 
-  /** Takes heads from h on of some tokens through the segment that begins at {@code first}. */
-  private void addSegment(int t, int tokens, int h, int first, HeadScratch s) {
-    int count = headsFrom(h);
+  /** Takes count heads from h on of some tokens through the segment that begins at first. */
+  private void addSegment(int t, int tokens, int h, int count, int first, HeadScratch s) {
     int width = rank + rope;
     int end = Math.min(first + SEGMENT, numAttended(t + tokens - 1));
     for (int k = 0; k < tokens; k++) {
@@ -283,9 +311,10 @@ final class LatentAttentionOperation implements Operation {
       int segment = u % segments;
       int t = begin + u / segments / groups;
       int h = u / segments % groups * HeadScratch.HEADS;
+      int count = Math.min(heads - h, HeadScratch.HEADS);
       if (numAttended(t) > segment * SEGMENT) {
-        addSegment(t, 1, h, segment * SEGMENT, s);
-        s.save(0, headsFrom(h), rank, latent.parts(), u * unitFloats());
+        addSegment(t, 1, h, count, segment * SEGMENT, s);
+        s.save(0, count, rank, latent.parts(), u * unitFloats());
       }
     }
   }

@@ -101,6 +101,55 @@ final class IntegerKernel {
     }
   }
 
+  /**
+   * Joins the sums of {@link #one4} to those of whole blocks and adds them, scaled as {@link
+   * #scale4} does without zero points, to s[to, to + 2 L).
+   *
+   * @param first first block
+   * @param end end of the blocks
+   * @param parts sums of {@code first}
+   * @param scales weight scales as float32, little endian: [group][2 L]
+   * @param table byte of the scales of group 0
+   */
+  void add4(
+      float[] s,
+      int parts,
+      int first,
+      int end,
+      float[] x,
+      int x0,
+      MemorySegment scales,
+      long table,
+      int to) {
+    int factors = x0 + columns;
+    int tooMuch = factors + 2 * (columns / Activation.BLOCK);
+    FloatVector low = FloatVector.fromArray(F, s, to);
+    FloatVector high = FloatVector.fromArray(F, s, to + L);
+    for (int b = first, at = parts; b < end; b++, at += 4 * L) {
+      ShortVector sum = FloatVector.fromArray(F, s, at).reinterpretAsShorts();
+      sum = sum.add(FloatVector.fromArray(F, s, at + L).reinterpretAsShorts());
+      sum = sum.add(FloatVector.fromArray(F, s, at + 2 * L).reinterpretAsShorts());
+      sum = sum.add(FloatVector.fromArray(F, s, at + 3 * L).reinterpretAsShorts());
+      sum = sum.sub(FloatVector.broadcast(F, x[tooMuch + b]).reinterpretAsShorts());
+      IntVector both = sum.reinterpretAsInts();
+      FloatVector factor = FloatVector.broadcast(F, x[factors + b]);
+      long t = table + (b / blocksOfGroup) * (8L * L);
+      FloatVector v =
+          ((FloatVector)
+                  both.lanewise(VectorOperators.LSHL, 16)
+                      .lanewise(VectorOperators.ASHR, 16)
+                      .convert(VectorOperators.I2F, 0))
+              .mul(factor);
+      low = v.fma(FloatVector.fromMemorySegment(F, scales, t, LITTLE), low);
+      v =
+          ((FloatVector) both.lanewise(VectorOperators.ASHR, 16).convert(VectorOperators.I2F, 0))
+              .mul(factor);
+      high = v.fma(FloatVector.fromMemorySegment(F, scales, t + 4L * L, LITTLE), high);
+    }
+    low.intoArray(s, to);
+    high.intoArray(s, to + L);
+  }
+
   // Only forced inlining happens in so long a method: a helper would box its vectors.
   /**
    * Sums blocks of 4-bit columns for four vectors: [block][4][L], two sums of 16 bits in an int.

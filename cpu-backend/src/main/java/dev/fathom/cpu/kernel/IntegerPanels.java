@@ -233,7 +233,9 @@ final class IntegerPanels extends Matrix implements Integers {
     for (int panel = from / P; panel * P < to; panel++) {
       int begin = Math.max(from, panel * P);
       int len = Math.min(to, (panel + 1) * P) - begin;
-      readScales(panel, scratch);
+      if (hasZeros || n > 1 || bits == 8) {
+        readScales(panel, scratch);
+      }
       for (int i = 0; i < n; i += TOKENS) {
         int m = Math.min(TOKENS, n - i);
         products(panel, in, first + i, m, scratch);
@@ -267,6 +269,10 @@ final class IntegerPanels extends Matrix implements Integers {
       return;
     }
     int sums = TABLES + 2 * groups * P;
+    if (m == 1 && !hasZeros) {
+      direct4(panel, x, in.offset(i), scratch, sums);
+      return;
+    }
     if (m == 1) {
       one4(at, x, in.offset(i), scratch, sums);
     } else {
@@ -291,6 +297,19 @@ final class IntegerPanels extends Matrix implements Integers {
       int end = Math.min(blocks, b + PARTS);
       kernel.one4(at, x, x0, b * Activation.BLOCK, end * Activation.BLOCK, scratch, parts);
       kernel.join4(scratch, b, end, parts, x, x0, sums + b * L);
+    }
+  }
+
+  /** Writes the products of a panel of 4 bits without zero points with one vector. */
+  private void direct4(int panel, float[] x, int x0, float[] scratch, int parts) {
+    int blocks = columns / Activation.BLOCK;
+    long at = (long) panel * panelBytes;
+    long table = (long) panel * groups * P * Float.BYTES;
+    Arrays.fill(scratch, 0, P, 0f);
+    for (int b = 0; b < blocks; b += PARTS) {
+      int end = Math.min(blocks, b + PARTS);
+      kernel.one4(at, x, x0, b * Activation.BLOCK, end * Activation.BLOCK, scratch, parts);
+      kernel.add4(scratch, parts, b, end, x, x0, scales, table, 0);
     }
   }
 }
