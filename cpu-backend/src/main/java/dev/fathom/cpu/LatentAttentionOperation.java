@@ -182,20 +182,16 @@ final class LatentAttentionOperation implements Operation {
     int width = rank + rope;
     int queryWidth = nope + rope;
     float[] target = latent.queries();
-    float[] rows = latent.rows(part);
     int end = Step.begin(heads, part + 1, numParts);
     for (int h = Step.begin(heads, part, numParts); h < end; h++) {
       int row = h * (nope + vDim);
       int q = (begin * heads + h) * queryWidth;
-      for (int t = 0; t < n; t++) {
-        int at = (t * heads + h) * width;
-        Arrays.fill(target, at, at + rank, 0f);
-      }
       int stride = heads * queryWidth;
-      for (int i = 0; i < nope; i++) {
-        kvB.decodeNatural(row + i, rows, i * rank);
+      if (n == 1 && kvB.sumsRows()) {
+        kvB.sumRows(row, nope, query, q, target, h * width);
+      } else {
+        absorb(h, q, latent.rows(part));
       }
-      absorbed.add(query, q, rows, nope, target, h * width, n);
       for (int t = 0; t < n; t++) {
         int at = (t * heads + h) * width;
         Adapter.Delta delta = delta(begin + t);
@@ -206,6 +202,20 @@ final class LatentAttentionOperation implements Operation {
         Sum.scale(op.scale(), query, q + t * stride + nope, target, at + rank, rope);
       }
     }
+  }
+
+  /** Writes W_UK^T q_nope of head h of all tokens, whose queries begin at q. */
+  private void absorb(int h, int q, float[] rows) {
+    int width = rank + rope;
+    float[] target = latent.queries();
+    for (int i = 0; i < nope; i++) {
+      kvB.decodeNatural(h * (nope + vDim) + i, rows, i * rank);
+    }
+    for (int t = 0; t < n; t++) {
+      int at = (t * heads + h) * width;
+      Arrays.fill(target, at, at + rank, 0f);
+    }
+    absorbed.add(query, q, rows, nope, target, h * width, n);
   }
 
   private int numAttended(int t) {

@@ -164,4 +164,48 @@ final class Bf16Matrix extends RowMatrix {
   public void decodeNatural(int r, float[] out, int off) {
     Bf16Decode.run(data, rowByte(r), out, off, cols());
   }
+
+  @Override
+  public boolean sumsRows() {
+    return cols() % (8 * L) == 0;
+  }
+
+  @Override
+  public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
+    for (int c = 0; c < cols(); c += 8 * L) {
+      sumColumns(rowByte(r) + 2L * c, n, x, off, out, to + c);
+    }
+  }
+
+  /** Sums 8 L columns of n rows from byte {@code at} on. */
+  private void sumColumns(long at, int n, float[] x, int off, float[] out, int to) {
+    MemorySegment weights = data;
+    long row = 2L * cols();
+    FloatVector a0 = FloatVector.zero(F), a1 = a0, b0 = a0, b1 = a0;
+    FloatVector c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+    for (int i = 0; i < n; i++) {
+      FloatVector f = FloatVector.broadcast(F, x[off + i]);
+      long w = at + i * row;
+      IntVector pairs = IntVector.fromMemorySegment(I, weights, w, LITTLE);
+      a0 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f, a0);
+      a1 = pairs.and(HIGH).reinterpretAsFloats().fma(f, a1);
+      pairs = IntVector.fromMemorySegment(I, weights, w + 4L * L, LITTLE);
+      b0 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f, b0);
+      b1 = pairs.and(HIGH).reinterpretAsFloats().fma(f, b1);
+      pairs = IntVector.fromMemorySegment(I, weights, w + 8L * L, LITTLE);
+      c0 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f, c0);
+      c1 = pairs.and(HIGH).reinterpretAsFloats().fma(f, c1);
+      pairs = IntVector.fromMemorySegment(I, weights, w + 12L * L, LITTLE);
+      d0 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f, d0);
+      d1 = pairs.and(HIGH).reinterpretAsFloats().fma(f, d1);
+    }
+    a0.rearrange(Lanes.ZIP_LOW, a1).intoArray(out, to);
+    a0.rearrange(Lanes.ZIP_HIGH, a1).intoArray(out, to + L);
+    b0.rearrange(Lanes.ZIP_LOW, b1).intoArray(out, to + 2 * L);
+    b0.rearrange(Lanes.ZIP_HIGH, b1).intoArray(out, to + 3 * L);
+    c0.rearrange(Lanes.ZIP_LOW, c1).intoArray(out, to + 4 * L);
+    c0.rearrange(Lanes.ZIP_HIGH, c1).intoArray(out, to + 5 * L);
+    d0.rearrange(Lanes.ZIP_LOW, d1).intoArray(out, to + 6 * L);
+    d0.rearrange(Lanes.ZIP_HIGH, d1).intoArray(out, to + 7 * L);
+  }
 }

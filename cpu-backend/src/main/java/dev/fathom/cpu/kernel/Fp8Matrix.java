@@ -254,4 +254,45 @@ final class Fp8Matrix extends RowMatrix {
       out[off + c] = code(row + c) * scales[scaleRow + (c >> blockShift)];
     }
   }
+
+  @Override
+  public boolean sumsRows() {
+    return body() == cols();
+  }
+
+  @Override
+  public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
+    for (int c = 0; c < cols(); c += 4 * L) {
+      sumColumns(r, c, n, x, off, out, to + c);
+    }
+  }
+
+  /** Sums 4 L columns from c on of n rows, with the steps of {@link #decodeNatural}. */
+  private void sumColumns(int r, int c, int n, float[] x, int off, float[] out, int to) {
+    MemorySegment weights = data;
+    int block = c >> blockShift;
+    long at = (long) r * cols() + c;
+    FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
+    for (int i = 0; i < n; i++, at += cols()) {
+      float scale = scales[scaleRow(r + i) + block] * SUM_SHARE;
+      FloatVector f = FloatVector.broadcast(F, x[off + i]);
+      IntVector q = IntVector.fromMemorySegment(I, weights, at, LITTLE);
+      IntVector v = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4);
+      s0 = v.and(FLOAT_BITS).reinterpretAsFloats().mul(scale).mul(INPUT_SHARE).fma(f, s0);
+      v = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4);
+      s1 = v.and(FLOAT_BITS).reinterpretAsFloats().mul(scale).mul(INPUT_SHARE).fma(f, s1);
+      v = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4);
+      s2 = v.and(FLOAT_BITS).reinterpretAsFloats().mul(scale).mul(INPUT_SHARE).fma(f, s2);
+      v = q.lanewise(VectorOperators.ASHR, 4);
+      s3 = v.and(FLOAT_BITS).reinterpretAsFloats().mul(scale).mul(INPUT_SHARE).fma(f, s3);
+    }
+    FloatVector even = s0.rearrange(Lanes.ZIP_LOW, s2);
+    FloatVector odd = s1.rearrange(Lanes.ZIP_LOW, s3);
+    even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, to);
+    even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, to + L);
+    even = s0.rearrange(Lanes.ZIP_HIGH, s2);
+    odd = s1.rearrange(Lanes.ZIP_HIGH, s3);
+    even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, to + 2 * L);
+    even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, to + 3 * L);
+  }
 }

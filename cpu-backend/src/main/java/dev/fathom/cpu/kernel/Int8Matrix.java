@@ -181,4 +181,61 @@ final class Int8Matrix extends RowMatrix {
       out[off + c] = element(r, c);
     }
   }
+
+  @Override
+  public boolean sumsRows() {
+    return cols() % (4 * L) == 0;
+  }
+
+  @Override
+  public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
+    for (int c = 0; c < cols(); c += 4 * L) {
+      sumColumns(r, c, n, x, off, out, to + c);
+    }
+  }
+
+  private int groupOf(int c) {
+    return Math.min(groups - 1, c / groupSize);
+  }
+
+  /** Sums 4 L columns from c on of n rows. */
+  private void sumColumns(int r, int c, int n, float[] x, int off, float[] out, int to) {
+    MemorySegment weights = data;
+    float[] factors = scales;
+    int step = groups;
+    int g0 = r * step + groupOf(c);
+    int g1 = r * step + groupOf(c + L);
+    int g2 = r * step + groupOf(c + 2 * L);
+    int g3 = r * step + groupOf(c + 3 * L);
+    FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
+    long at = (long) r * cols() + c;
+    for (int i = 0; i < n; i++, at += cols()) {
+      FloatVector f = FloatVector.broadcast(F, x[off + i]);
+      int g = i * step;
+      FloatVector w =
+          (FloatVector)
+              ByteVector.fromMemorySegment(B, weights, at, ByteOrder.LITTLE_ENDIAN)
+                  .convertShape(VectorOperators.B2F, F, 0);
+      s0 = w.mul(factors[g0 + g]).fma(f, s0);
+      w =
+          (FloatVector)
+              ByteVector.fromMemorySegment(B, weights, at + L, ByteOrder.LITTLE_ENDIAN)
+                  .convertShape(VectorOperators.B2F, F, 0);
+      s1 = w.mul(factors[g1 + g]).fma(f, s1);
+      w =
+          (FloatVector)
+              ByteVector.fromMemorySegment(B, weights, at + 2 * L, ByteOrder.LITTLE_ENDIAN)
+                  .convertShape(VectorOperators.B2F, F, 0);
+      s2 = w.mul(factors[g2 + g]).fma(f, s2);
+      w =
+          (FloatVector)
+              ByteVector.fromMemorySegment(B, weights, at + 3 * L, ByteOrder.LITTLE_ENDIAN)
+                  .convertShape(VectorOperators.B2F, F, 0);
+      s3 = w.mul(factors[g3 + g]).fma(f, s3);
+    }
+    s0.intoArray(out, to);
+    s1.intoArray(out, to + L);
+    s2.intoArray(out, to + 2 * L);
+    s3.intoArray(out, to + 3 * L);
+  }
 }

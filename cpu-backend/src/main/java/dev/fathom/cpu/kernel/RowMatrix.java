@@ -213,4 +213,18 @@ public abstract sealed class RowMatrix extends Matrix
 
   /** Writes the float32 weights of row r in natural order to out[off, off + C). */
   public abstract void decodeNatural(int r, float[] out, int off);
+
+  /** Returns whether there is {@link #sumRows}. */
+  public boolean sumsRows() {
+    return false;
+  }
+
+  /**
+   * Computes out[to + c] = sum over i in [0, n) of x[off + i] * row (r + i), in natural order, with
+   * the bits of {@link #decodeNatural} and a {@link WeightedSum} to zeros, without decoding rows to
+   * memory first.
+   */
+  public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
+    throw new UnsupportedOperationException("sums of rows");
+  }
 }
