@@ -21,9 +21,10 @@ public final class Bf16Decode {
 
   /** Writes the len elements that begin at byte at of the segment to out[off, off + len). */
   public static void run(MemorySegment source, long at, float[] out, int off, int len) {
+    MemorySegment elements = NativeMemory.of(source);
     int body = len - len % (2 * L);
     for (int i = 0; i < body; i += 2 * L) {
-      IntVector pairs = IntVector.fromMemorySegment(I, source, at + 2L * i, LITTLE);
+      IntVector pairs = IntVector.fromMemorySegment(I, elements, at + 2L * i, LITTLE);
       FloatVector even = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
       FloatVector odd = pairs.and(0xFFFF0000).reinterpretAsFloats();
       even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, off + i);

@@ -56,7 +56,7 @@ final class Bf16Matrix extends RowMatrix {
 
   @Override
   void four(int r, int last, float[] x, int off, float[] lanes) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     int body = body();
     long a = rowByte(r);
     long b = rowByte(Math.min(r + 1, last));
@@ -92,7 +92,7 @@ final class Bf16Matrix extends RowMatrix {
 
   @Override
   void fourOfTwo(int r, int last, float[] x, int off, int other, float[] lanes) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     int body = body();
     long a = rowByte(r);
     long b = rowByte(Math.min(r + 1, last));
@@ -146,7 +146,7 @@ final class Bf16Matrix extends RowMatrix {
 
   @Override
   void decode(int r, float[] out, int off, int tail) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);
     int body = body();
     for (int c = 0; c < body; c += 2 * L) {
@@ -179,7 +179,7 @@ final class Bf16Matrix extends RowMatrix {
 
   /** Sums 8 L columns of n rows from byte {@code at} on. */
   private void sumColumns(long at, int n, float[] x, int off, float[] out, int to) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long row = 2L * cols();
     FloatVector a0 = FloatVector.zero(F), a1 = a0, b0 = a0, b1 = a0;
     FloatVector c0 = a0, c1 = a0, d0 = a0, d1 = a0;

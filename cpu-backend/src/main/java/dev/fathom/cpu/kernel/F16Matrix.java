@@ -38,7 +38,8 @@ final class F16Matrix extends RowMatrix {
   }
 
   /** Returns whether every element is a finite number. */
-  static boolean isFinite(MemorySegment data) {
+  static boolean isFinite(MemorySegment stored) {
+    MemorySegment data = NativeMemory.of(stored);
     long body = data.byteSize() - data.byteSize() % (4L * L);
     for (long at = 0; at < body; at += 4L * L) {
       IntVector pairs = IntVector.fromMemorySegment(I, data, at, LITTLE);
@@ -77,7 +78,7 @@ final class F16Matrix extends RowMatrix {
 
   @Override
   void four(int r, int last, float[] x, int off, float[] lanes) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     int body = body();
     long a = rowByte(r);
     long b = rowByte(Math.min(r + 1, last));
@@ -142,7 +143,7 @@ final class F16Matrix extends RowMatrix {
 
   @Override
   void decode(int r, float[] out, int off, int tail) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);
     int body = body();
     for (int c = 0; c < body; c += 2 * L) {
@@ -170,8 +171,9 @@ final class F16Matrix extends RowMatrix {
   public void decodeNatural(int r, float[] out, int off) {
     int body = body();
     long row = rowByte(r);
+    MemorySegment weights = NativeMemory.of(data);
     for (int c = 0; c < body; c += 2 * L) {
-      IntVector pairs = IntVector.fromMemorySegment(I, data, row + 2L * c, LITTLE);
+      IntVector pairs = IntVector.fromMemorySegment(I, weights, row + 2L * c, LITTLE);
       FloatVector even =
           pairs
               .lanewise(VectorOperators.LSHL, 16)

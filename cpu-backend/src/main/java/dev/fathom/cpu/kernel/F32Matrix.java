@@ -48,7 +48,7 @@ final class F32Matrix extends RowMatrix {
 
   @Override
   void four(int r, int last, float[] x, int off, float[] lanes) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     int body = body();
     long a = rowByte(r);
     long b = rowByte(Math.min(r + 1, last));
@@ -70,7 +70,7 @@ final class F32Matrix extends RowMatrix {
 
   @Override
   void decode(int r, float[] out, int off, int tail) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);
     int body = body();
     for (int c = 0; c < body; c += L) {

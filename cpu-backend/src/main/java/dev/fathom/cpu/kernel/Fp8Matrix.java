@@ -137,7 +137,7 @@ final class Fp8Matrix extends RowMatrix {
 
   @Override
   void four(int r, int last, float[] x, int off, float[] lanes) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long a = (long) r * cols();
     long b = (long) Math.min(r + 1, last) * cols();
     long c = (long) Math.min(r + 2, last) * cols();
@@ -195,7 +195,7 @@ final class Fp8Matrix extends RowMatrix {
 
   @Override
   void decode(int r, float[] out, int off, int tail) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long row = (long) r * cols();
     int body = body();
     for (int c = 0; c < body; c += 4 * L) {
@@ -221,8 +221,9 @@ final class Fp8Matrix extends RowMatrix {
     int body = body();
     int scaleRow = scaleRow(r);
     long row = (long) r * cols();
+    MemorySegment weights = NativeMemory.of(data);
     for (int c = 0; c < body; c += 4 * L) {
-      IntVector q = IntVector.fromMemorySegment(I, data, row + c, LITTLE);
+      IntVector q = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
       FloatVector f0 =
           q.lanewise(VectorOperators.LSHL, 24)
               .lanewise(VectorOperators.ASHR, 4)
@@ -269,7 +270,7 @@ final class Fp8Matrix extends RowMatrix {
 
   /** Sums 4 L columns from c on of n rows, with the steps of {@link #decodeNatural}. */
   private void sumColumns(int r, int c, int n, float[] x, int off, float[] out, int to) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     int block = c >> blockShift;
     long at = (long) r * cols() + c;
     FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;

@@ -90,7 +90,7 @@ final class Int8Matrix extends RowMatrix {
 
   @Override
   void four(int r, int last, float[] x, int off, float[] lanes) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     int cols = cols();
     int rb = Math.min(r + 1, last);
     int rc = Math.min(r + 2, last);
@@ -146,7 +146,7 @@ final class Int8Matrix extends RowMatrix {
 
   @Override
   void decode(int r, float[] out, int off, int tail) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long row = (long) r * cols();
     for (int g = 0, c = 0; g < groups; g++) {
       FloatVector scale = FloatVector.broadcast(F, scales[r * groups + g]);
@@ -165,7 +165,7 @@ final class Int8Matrix extends RowMatrix {
 
   @Override
   public void decodeNatural(int r, float[] out, int off) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long row = (long) r * cols();
     for (int g = 0, c = 0; g < groups; g++) {
       FloatVector scale = FloatVector.broadcast(F, scales[r * groups + g]);
@@ -200,7 +200,7 @@ final class Int8Matrix extends RowMatrix {
 
   /** Sums 4 L columns from c on of n rows. */
   private void sumColumns(int r, int c, int n, float[] x, int off, float[] out, int to) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     float[] factors = scales;
     int step = groups;
     int g0 = r * step + groupOf(c);

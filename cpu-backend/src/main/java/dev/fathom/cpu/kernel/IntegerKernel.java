@@ -54,7 +54,7 @@ final class IntegerKernel {
    * an int. No sum goes from one turn to the next: the compiler keeps such ones in memory.
    */
   void one4(long at, float[] x, int x0, int from, int end, float[] out, int to) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     int target = to;
     for (int c = from; c < end; c += 8, target += L) {
       long w = at + (long) c * L;
@@ -121,6 +121,7 @@ final class IntegerKernel {
       MemorySegment scales,
       long table,
       int to) {
+    MemorySegment weightScales = NativeMemory.of(scales);
     int factors = x0 + columns;
     int tooMuch = factors + 2 * (columns / Activation.BLOCK);
     FloatVector low = FloatVector.fromArray(F, s, to);
@@ -140,11 +141,11 @@ final class IntegerKernel {
                       .lanewise(VectorOperators.ASHR, 16)
                       .convert(VectorOperators.I2F, 0))
               .mul(factor);
-      low = v.fma(FloatVector.fromMemorySegment(F, scales, t, LITTLE), low);
+      low = v.fma(FloatVector.fromMemorySegment(F, weightScales, t, LITTLE), low);
       v =
           ((FloatVector) both.lanewise(VectorOperators.ASHR, 16).convert(VectorOperators.I2F, 0))
               .mul(factor);
-      high = v.fma(FloatVector.fromMemorySegment(F, scales, t + 4L * L, LITTLE), high);
+      high = v.fma(FloatVector.fromMemorySegment(F, weightScales, t + 4L * L, LITTLE), high);
     }
     low.intoArray(s, to);
     high.intoArray(s, to + L);
@@ -155,7 +156,7 @@ final class IntegerKernel {
    * Sums blocks of 4-bit columns for four vectors: [block][4][L], two sums of 16 bits in an int.
    */
   void four4(long at, float[] x, int x0, int x1, int x2, int x3, float[] out, int to) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     int tooMuch = columns + 2 * (columns / Activation.BLOCK);
     long w = at;
     int target = to;
@@ -260,7 +261,7 @@ final class IntegerKernel {
 
   /** Writes the sums of columns [from, end) without weight scales to s[to + 2 L, to + 4 L). */
   private void group8(long at, float[] x, int x0, int from, int end, float[] s, int to) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     int scales = x0 + columns;
     FloatVector low = FloatVector.zero(F);
     FloatVector up = low;

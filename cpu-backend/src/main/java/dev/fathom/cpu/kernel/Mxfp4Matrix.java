@@ -108,7 +108,7 @@ final class Mxfp4Matrix extends RowMatrix {
   }
 
   private void one(int r, float[] x, int off, float[] lanes, int to) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);
     long scaleRow = scaleByte(r);
     int body = body();
@@ -147,7 +147,7 @@ final class Mxfp4Matrix extends RowMatrix {
 
   @Override
   void decode(int r, float[] out, int off, int tail) {
-    MemorySegment weights = data;
+    MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);
     long scaleRow = scaleByte(r);
     int body = body();
