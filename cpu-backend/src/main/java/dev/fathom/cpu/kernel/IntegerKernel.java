@@ -26,6 +26,10 @@ final class IntegerKernel {
   private static final int LOW_8 = 0x00FF00FF;
   private static final short BIAS_8 = 128;
 
+  // A float16 between the sign and the exponent's last bits of a float32, and what is then missing.
+  private static final int FLOAT_BITS = 0x8FFFE000;
+  private static final float HALF_SHARE = 0x1p112f;
+
   // Makes the low half of an int a number from 0 on, which takes nothing from the high half.
   private static final int BIAS_16 = 1 << 15;
 
@@ -108,20 +112,13 @@ final class IntegerKernel {
    * @param first first block
    * @param end end of the blocks
    * @param parts sums of {@code first}
-   * @param scales weight scales as float32, little endian: [group][2 L]
+   * @param halves weight scales as float16: [group][L], two in an int as rows of a step are
    * @param table byte of the scales of group 0
    */
   void add4(
-      float[] s,
-      int parts,
-      int first,
-      int end,
-      float[] x,
-      int x0,
-      MemorySegment scales,
-      long table,
+      float[] s, int parts, int first, int end, float[] x, int x0, MemorySegment halves, long table,
       int to) {
-    MemorySegment weightScales = NativeMemory.of(scales);
+    MemorySegment scales = NativeMemory.of(halves);
     int factors = x0 + columns;
     int tooMuch = factors + 2 * (columns / Activation.BLOCK);
     FloatVector low = FloatVector.fromArray(F, s, to);
@@ -134,21 +131,53 @@ final class IntegerKernel {
       sum = sum.sub(FloatVector.broadcast(F, x[tooMuch + b]).reinterpretAsShorts());
       IntVector both = sum.reinterpretAsInts();
       FloatVector factor = FloatVector.broadcast(F, x[factors + b]);
-      long t = table + (b / blocksOfGroup) * (8L * L);
+      long g = table + (b / blocksOfGroup) * (4L * L);
+      IntVector pair = IntVector.fromMemorySegment(I, scales, g, LITTLE);
       FloatVector v =
           ((FloatVector)
                   both.lanewise(VectorOperators.LSHL, 16)
                       .lanewise(VectorOperators.ASHR, 16)
                       .convert(VectorOperators.I2F, 0))
               .mul(factor);
-      low = v.fma(FloatVector.fromMemorySegment(F, weightScales, t, LITTLE), low);
+      FloatVector scale =
+          pair.lanewise(VectorOperators.LSHL, 16)
+              .lanewise(VectorOperators.ASHR, 3)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(HALF_SHARE);
+      low = v.fma(scale, low);
       v =
-          ((FloatVector) both.lanewise(VectorOperators.ASHR, 16).convert(VectorOperators.I2F, 0))
+          ((FloatVector)
+                  both.lanewise(VectorOperators.ASHR, 16).convert(VectorOperators.I2F, 0))
               .mul(factor);
-      high = v.fma(FloatVector.fromMemorySegment(F, weightScales, t + 4L * L, LITTLE), high);
+      scale =
+          pair.lanewise(VectorOperators.ASHR, 3)
+              .and(FLOAT_BITS)
+              .reinterpretAsFloats()
+              .mul(HALF_SHARE);
+      high = v.fma(scale, high);
     }
     low.intoArray(s, to);
     high.intoArray(s, to + L);
+  }
+
+  /** Writes groups of float16 scales, which lie as those of {@link #add4}, to out: [group][2 L]. */
+  void readHalves(MemorySegment halves, long table, float[] out, int to) {
+    MemorySegment scales = NativeMemory.of(halves);
+    for (int g = 0; g < groups; g++) {
+      IntVector pair = IntVector.fromMemorySegment(I, scales, table + g * (4L * L), LITTLE);
+      pair.lanewise(VectorOperators.LSHL, 16)
+          .lanewise(VectorOperators.ASHR, 3)
+          .and(FLOAT_BITS)
+          .reinterpretAsFloats()
+          .mul(HALF_SHARE)
+          .intoArray(out, to + g * 2 * L);
+      pair.lanewise(VectorOperators.ASHR, 3)
+          .and(FLOAT_BITS)
+          .reinterpretAsFloats()
+          .mul(HALF_SHARE)
+          .intoArray(out, to + g * 2 * L + L);
+    }
   }
 
   // Only forced inlining happens in so long a method: a helper would box its vectors.

@@ -25,8 +25,9 @@ import java.util.Arrays;
  *            +---------------+-------------+
  * </pre>
  *
- * <p>Rows and columns are filled up. Scales and zero points are float32 and signed bytes
- * [panel][group][2 L]. A product with one row may compute its whole panel; whoever writes rows of a
+ * <p>Rows and columns are filled up. Zero points are signed bytes [panel][group][2 L], and so are
+ * scales in float32; those of 4 bits are float16 where all are exactly that, in the order of rows
+ * of a step. A product with one row may compute its whole panel; whoever writes rows of a
  * panel reads all of it.
  */
 final class IntegerPanels extends Matrix implements Integers {
@@ -55,6 +56,7 @@ final class IntegerPanels extends Matrix implements Integers {
   private final int groups;
   private final int groupSize;
   private final boolean hasZeros;
+  private final boolean hasHalves;
   private final MemorySegment data;
   private final MemorySegment scales;
   private final MemorySegment zeros;
@@ -73,7 +75,9 @@ final class IntegerPanels extends Matrix implements Integers {
     this.panelBytes = columns * bits / 8 * P;
     long panels = Math.ceilDiv(rows(), P);
     this.data = allocator.allocate(panels * panelBytes, 64);
-    this.scales = allocator.allocate(panels * groups * P * Float.BYTES, 64);
+    this.hasHalves = bits == 4 && areHalves(source);
+    int scaleBytes = hasHalves ? Short.BYTES : Float.BYTES;
+    this.scales = allocator.allocate(panels * groups * P * scaleBytes, 64);
     this.zeros = allocator.allocate(hasZeros ? panels * groups * P : 0, 64);
     int blocksOfGroup = groups == 1 ? Math.max(1, blocks) : groupSize / Activation.BLOCK;
     this.kernel = new IntegerKernel(data, blocks, groups, blocksOfGroup);
@@ -82,6 +86,23 @@ final class IntegerPanels extends Matrix implements Integers {
   /** Returns whether groups hold whole blocks of activations. */
   static boolean fits(Integers source) {
     return source.groups() == 1 || source.groupSize() % Activation.BLOCK == 0;
+  }
+
+  private static boolean areHalves(Integers source) {
+    for (int r = 0; r < source.rows(); r++) {
+      for (int g = 0; g < source.groups(); g++) {
+        float scale = source.scale(r, g);
+        // Not so for infinity and NaN, which the kernels do not widen.
+        if (!(Math.abs(scale) <= Float.MAX_VALUE && half(scale) == scale)) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  private static float half(float value) {
+    return Float.float16ToFloat(Float.floatToFloat16(value));
   }
 
   /** Returns the floats of scratch for matrices of up to so many columns. */
@@ -136,7 +157,12 @@ final class IntegerPanels extends Matrix implements Integers {
   private void putScales(Integers source, int first, int i) {
     for (int g = 0; g < groups; g++) {
       long at = ((long) first / P * groups + g) * P + i;
-      scales.set(FLOAT, at * Float.BYTES, source.scale(first + i, g));
+      float scale = source.scale(first + i, g);
+      if (hasHalves) {
+        scales.set(SHORT, (at - i + lane(i)) * Short.BYTES, Float.floatToFloat16(scale));
+      } else {
+        scales.set(FLOAT, at * Float.BYTES, scale);
+      }
       if (hasZeros) {
         zeros.set(ValueLayout.JAVA_BYTE, at, (byte) source.zero(first + i, g));
       }
@@ -170,7 +196,10 @@ final class IntegerPanels extends Matrix implements Integers {
 
   @Override
   public float scale(int r, int g) {
-    return scales.get(FLOAT, ((long) r / P * groups + g) * P * Float.BYTES + r % P * 4L);
+    long first = ((long) r / P * groups + g) * P;
+    return hasHalves
+        ? Float.float16ToFloat(scales.get(SHORT, (first + lane(r % P)) * Short.BYTES))
+        : scales.get(FLOAT, (first + r % P) * Float.BYTES);
   }
 
   @Override
@@ -233,7 +262,7 @@ final class IntegerPanels extends Matrix implements Integers {
     for (int panel = from / P; panel * P < to; panel++) {
       int begin = Math.max(from, panel * P);
       int len = Math.min(to, (panel + 1) * P) - begin;
-      if (hasZeros || n > 1 || bits == 8) {
+      if (n > 1 || !isDirect()) {
         readScales(panel, scratch);
       }
       for (int i = 0; i < n; i += TOKENS) {
@@ -250,7 +279,11 @@ final class IntegerPanels extends Matrix implements Integers {
   /** Writes the scales of a panel and, behind them, its zero points. */
   private void readScales(int panel, float[] scratch) {
     int len = groups * P;
-    MemorySegment.copy(scales, FLOAT, (long) panel * len * Float.BYTES, scratch, TABLES, len);
+    if (hasHalves) {
+      kernel.readHalves(scales, (long) panel * len * Short.BYTES, scratch, TABLES);
+    } else {
+      MemorySegment.copy(scales, FLOAT, (long) panel * len * Float.BYTES, scratch, TABLES, len);
+    }
     if (hasZeros) {
       for (int i = 0; i < len; i++) {
         scratch[TABLES + len + i] = zeros.get(ValueLayout.JAVA_BYTE, (long) panel * len + i);
@@ -269,7 +302,7 @@ final class IntegerPanels extends Matrix implements Integers {
       return;
     }
     int sums = TABLES + 2 * groups * P;
-    if (m == 1 && !hasZeros) {
+    if (m == 1 && isDirect()) {
       direct4(panel, x, in.offset(i), scratch, sums);
       return;
     }
@@ -300,11 +333,16 @@ final class IntegerPanels extends Matrix implements Integers {
     }
   }
 
-  /** Writes the products of a panel of 4 bits without zero points with one vector. */
+  /** Returns whether one vector meets the scales as they are streamed. */
+  private boolean isDirect() {
+    return hasHalves && !hasZeros;
+  }
+
+  /** Writes the products of a panel with one vector without reading the scales before. */
   private void direct4(int panel, float[] x, int x0, float[] scratch, int parts) {
     int blocks = columns / Activation.BLOCK;
     long at = (long) panel * panelBytes;
-    long table = (long) panel * groups * P * Float.BYTES;
+    long table = (long) panel * groups * P * Short.BYTES;
     Arrays.fill(scratch, 0, P, 0f);
     for (int b = 0; b < blocks; b += PARTS) {
       int end = Math.min(blocks, b + PARTS);

@@ -34,6 +34,9 @@ class IntegerMatrixTest {
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  /** The smallest float16, a negative one, zero and the largest one. */
+  private static final short[] SCALES = {1, (short) 0xA123, 0, 0x7BFF};
+
   private final Random random = new Random(3);
   private final Arena arena = Arena.ofAuto();
 
@@ -69,7 +72,8 @@ class IntegerMatrixTest {
       }
       MemorySegment scales = arena.allocate(layout.scaleBytes());
       for (long i = 0; i < layout.scaleBytes() / 2; i++) {
-        scales.setAtIndex(SHORT, i, Float.floatToFloat16(0.01f + random.nextFloat() / 50));
+        short scale = Float.floatToFloat16(0.01f + random.nextFloat() / 50);
+        scales.setAtIndex(SHORT, i, i < SCALES.length ? SCALES[(int) i] : scale);
       }
       @Nullable MemorySegment points = zeros ? bytes(layout.zeroBytes()) : null;
       for (long i = 0; zeros && i < layout.zeroBytes(); i++) {
@@ -320,6 +324,42 @@ class IntegerMatrixTest {
       assertNear(source, in, 6, got, 1e-6);
       float[] one = multiply(matrix, Arrays.copyOf(in, cols), 1, 0, 21);
       assertThat(one).isEqualTo(Arrays.copyOf(got, 21));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void scalesThatAreNoHalvesGiveTheBitsOfHalves(
+      int bits, int rows, int cols, int group, boolean zeros) {
+    if (bits != 4) {
+      return;
+    }
+    WeightMatrix halves = matrix(bits, rows, cols, group, zeros);
+    Int4Layout layout = new Int4Layout(rows + 1, cols, group, WeightFormat.F32);
+    MemorySegment data = bytes(layout.weightBytes());
+    data.copyFrom(halves.data());
+    MemorySegment scales = arena.allocate(layout.scaleBytes());
+    long numScales = halves.scales().byteSize() / 2;
+    for (long i = 0; i < layout.scaleBytes() / 4; i++) {
+      float scale = Float.float16ToFloat(halves.scales().getAtIndex(SHORT, i % numScales));
+      scales.setAtIndex(FLOAT, i, i < numScales ? scale : 0.1f);
+    }
+    @Nullable MemorySegment points = zeros ? bytes(layout.zeroBytes()) : null;
+    if (points != null) {
+      points.copyFrom(halves.zeroPoints());
+    }
+    Matrix wide =
+        Matrix.of(
+            WeightMatrix.int4(layout, data, scales, points, null), ActivationMode.INTEGER, arena);
+    Matrix narrow = Matrix.of(halves, ActivationMode.INTEGER, arena);
+    for (int n : new int[] {1, 6}) {
+      float[] in = gaussian(n * cols);
+      float[] got = multiply(narrow, in, n, 0, rows);
+      float[] want = multiply(wide, in, n, 0, rows + 1);
+      for (int i = 0; i < n; i++) {
+        assertThat(Arrays.copyOfRange(got, i * rows, (i + 1) * rows))
+            .isEqualTo(Arrays.copyOfRange(want, i * (rows + 1), i * (rows + 1) + rows));
+      }
     }
   }
 }

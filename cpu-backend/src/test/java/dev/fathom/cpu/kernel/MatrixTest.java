@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.fathom.backend.ActivationMode;
 import dev.fathom.quant.BlockFp8Quantizer;
 import dev.fathom.quant.BlockScaleLayout;
+import dev.fathom.quant.Int8Layout;
 import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
@@ -19,7 +20,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Products of every weight format against float64 sums over {@link WeightMatrix#decodeRow}. */
 class MatrixTest {
@@ -182,5 +185,50 @@ class MatrixTest {
       }
       assertNear(source, in, 1, multiply(matrix(source), in, 1, 0, ROWS));
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = WeightFormat.class,
+      names = {"BF16", "FP8_E4M3"})
+  void sumsOfRowsHaveTheBitsOfDecodedRows(WeightFormat format) {
+    RowMatrix matrix = matrix(weights(format, 512));
+    assertThat(matrix.sumsRows()).isTrue();
+    assertSumsOfRows(matrix);
+    assertThat(matrix(weights(format, 207)).sumsRows()).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {32, 128, 512})
+  void sumsOfIntegerRowsHaveTheBitsOfDecodedRows(int group) {
+    Int8Layout layout = new Int8Layout(ROWS, 512, group, WeightFormat.F32);
+    MemorySegment data = Arena.ofAuto().allocate(layout.weightBytes());
+    for (long i = 0; i < data.byteSize(); i++) {
+      data.set(ValueLayout.JAVA_BYTE, i, (byte) random.nextInt(256));
+    }
+    MemorySegment scales = Arena.ofAuto().allocate(layout.scaleBytes(), 4);
+    for (long i = 0; i < scales.byteSize() / 4; i++) {
+      scales.setAtIndex(ValueLayout.JAVA_FLOAT, i, random.nextFloat());
+    }
+    RowMatrix matrix = matrix(WeightMatrix.int8(layout, data, scales, null, null));
+    if (matrix instanceof Int8Matrix) { // vectors of 128 bits have none
+      assertThat(matrix.sumsRows()).isTrue();
+      assertSumsOfRows(matrix);
+    }
+  }
+
+  private void assertSumsOfRows(RowMatrix matrix) {
+    int first = 3;
+    int n = ROWS - first;
+    float[] x = gaussian(n + 2);
+    float[] rows = new float[n * 512];
+    for (int i = 0; i < n; i++) {
+      matrix.decodeNatural(first + i, rows, i * 512);
+    }
+    float[] want = new float[512];
+    new WeightedSum(n, 512, 512, 512).add(x, 2, rows, n, want, 0, 1);
+    float[] got = gaussian(512 + 5);
+    matrix.sumRows(first, n, x, 2, got, 5);
+    assertThat(Arrays.copyOfRange(got, 5, 517)).isEqualTo(want);
   }
 }
