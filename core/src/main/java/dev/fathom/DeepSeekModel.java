@@ -4,6 +4,7 @@ import dev.fathom.arch.Compatibility;
 import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.backend.ActivationMode;
 import dev.fathom.backend.Backend;
+import dev.fathom.backend.PrefillMode;
 import dev.fathom.engine.Engine;
 import dev.fathom.engine.EngineHealth;
 import dev.fathom.engine.EngineRequest;
@@ -498,6 +499,11 @@ public final class DeepSeekModel implements AutoCloseable {
     /** See {@link LoadOptions#activations(ActivationMode)}. */
     public Builder activations(ActivationMode mode) {
       return options(options.activations(mode));
+    }
+
+    /** See {@link LoadOptions#prefill(PrefillMode)}. */
+    public Builder prefill(PrefillMode mode) {
+      return options(options.prefill(mode));
     }
 
     /** See {@link LoadOptions#memoryBudget(Bytes)}. */

@@ -60,7 +60,7 @@ final class KvFingerprint {
       }
       add(sha, backend.name() + " " + backend.description());
       add(sha, options.weights() + " " + options.kvCache() + " " + options.activations());
-      add(sha, options.compatibility() + " " + options.vectorBits());
+      add(sha, options.compatibility() + " " + options.vectorBits() + " " + options.prefill());
       add(sha, Integer.toString(OpenedModel.blockTokens(options, backend)));
       return HexFormat.of().formatHex(sha.digest()).substring(0, DIGITS);
     } catch (NoSuchAlgorithmException e) {

@@ -4,6 +4,7 @@ import dev.fathom.arch.Compatibility;
 import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.backend.ActivationMode;
 import dev.fathom.backend.BackendOptions;
+import dev.fathom.backend.PrefillMode;
 import dev.fathom.engine.SchedulingOptions;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.quant.WeightFormat;
@@ -55,6 +56,7 @@ public final class LoadOptions {
   private int threads;
   private int vectorBits;
   private ActivationMode activations = ActivationMode.AUTO;
+  private PrefillMode prefill = PrefillMode.JAVA;
   private @Nullable Bytes memoryBudget;
   private boolean mapWeights;
   private boolean verifyChecksums;
@@ -97,6 +99,7 @@ public final class LoadOptions {
     copy.threads = threads;
     copy.vectorBits = vectorBits;
     copy.activations = activations;
+    copy.prefill = prefill;
     copy.memoryBudget = memoryBudget;
     copy.mapWeights = mapWeights;
     copy.verifyChecksums = verifyChecksums;
@@ -294,6 +297,16 @@ public final class LoadOptions {
   public LoadOptions activations(ActivationMode mode) {
     LoadOptions copy = copy();
     copy.activations = mode;
+    return copy;
+  }
+
+  /**
+   * Sets what multiplies the tokens of long prompts: the backend's own kernels, the default, or a
+   * library that the program brings along ({@link PrefillMode}).
+   */
+  public LoadOptions prefill(PrefillMode mode) {
+    LoadOptions copy = copy();
+    copy.prefill = mode;
     return copy;
   }
 
@@ -522,9 +535,14 @@ public final class LoadOptions {
     return activations;
   }
 
+  /** Returns what multiplies the tokens of long prompts. */
+  public PrefillMode prefill() {
+    return prefill;
+  }
+
   /** Returns what a backend is created with. */
   BackendOptions backendOptions() {
-    return new BackendOptions(threads, vectorBits, activations);
+    return new BackendOptions(threads, vectorBits, activations, prefill);
   }
 
   /** Returns the backend's worker threads, 0 for its own choice. */

@@ -7,8 +7,10 @@ package dev.fathom.backend;
  * @param vectorBits bits of the vectors of a CPU backend (128, 256 or 512), or 0 for the widest
  *     that the machine has; other backends ignore it
  * @param activations how activations meet integer weights
+ * @param prefill what multiplies the tokens of long prompts
  */
-public record BackendOptions(int threads, int vectorBits, ActivationMode activations) {
+public record BackendOptions(
+    int threads, int vectorBits, ActivationMode activations, PrefillMode prefill) {
 
   /** The backend's own choices. */
   public static final BackendOptions DEFAULT = new BackendOptions(0, 0, ActivationMode.AUTO);
@@ -23,8 +25,18 @@ public record BackendOptions(int threads, int vectorBits, ActivationMode activat
     }
   }
 
+  /** Options whose prompts are multiplied by the backend's own kernels. */
+  public BackendOptions(int threads, int vectorBits, ActivationMode activations) {
+    this(threads, vectorBits, activations, PrefillMode.JAVA);
+  }
+
   /** Returns these options with another number of threads. */
   public BackendOptions withThreads(int number) {
-    return new BackendOptions(number, vectorBits, activations);
+    return new BackendOptions(number, vectorBits, activations, prefill);
+  }
+
+  /** Returns these options with another way to multiply prompts. */
+  public BackendOptions withPrefill(PrefillMode mode) {
+    return new BackendOptions(threads, vectorBits, activations, mode);
   }
 }

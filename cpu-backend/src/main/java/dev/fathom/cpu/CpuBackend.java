@@ -8,10 +8,12 @@ import dev.fathom.backend.Executable;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.backend.PlacedWeight;
 import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.PrefillMode;
 import dev.fathom.backend.ProgramSet;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.VectorWidth;
+import dev.fathom.cpu.onednn.Products;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.program.Program;
@@ -40,6 +42,7 @@ final class CpuBackend implements Backend {
 
   private final ThreadTeam team;
   private final ActivationMode activations;
+  private final PrefillMode prefill;
   private final long worthADispatch;
   private final Arena arena = Arena.ofShared();
 
@@ -50,10 +53,18 @@ final class CpuBackend implements Backend {
   /** Creates a backend whose team runs what has at least this many multiplications. */
   CpuBackend(BackendOptions options, long worthADispatch) {
     VectorWidth.require(options.vectorBits());
+    if (options.prefill() == PrefillMode.ONEDNN) {
+      Products.require();
+    }
     this.team = new ThreadTeam(options.threads());
     this.activations = options.activations();
+    this.prefill = options.prefill();
     this.worthADispatch = worthADispatch;
-    LOG.info("backend=cpu vectorBits={} threads={}", Lanes.vectorBits(), team.size());
+    LOG.info(
+        "backend=cpu vectorBits={} threads={} prefill={}",
+        Lanes.vectorBits(),
+        team.size(),
+        prefill);
   }
 
   @Override
@@ -67,7 +78,17 @@ final class CpuBackend implements Backend {
         activations == ActivationMode.FLOAT
             ? "float32 activations"
             : "INT8 and INT4 weights meet activations rounded to bytes";
-    return "cpu: " + Lanes.vectorBits() + "-bit vectors, threads=" + team.size() + ", " + integers;
+    String products =
+        prefill == PrefillMode.ONEDNN
+            ? ", " + Products.WORTH + " tokens or more multiplied in bfloat16 by oneDNN"
+            : "";
+    return "cpu: "
+        + Lanes.vectorBits()
+        + "-bit vectors, threads="
+        + team.size()
+        + ", "
+        + integers
+        + products;
   }
 
   @Override
@@ -96,7 +117,12 @@ final class CpuBackend implements Backend {
 
   @Override
   public long scratchBytes(Program program, CompileOptions options) {
-    return new Sizes(program, options).bytes(team.size());
+    Sizes sizes = new Sizes(program, options);
+    long products =
+        prefill == PrefillMode.ONEDNN
+            ? Products.bytes(team.size(), sizes.rounded(), sizes.cols())
+            : 0;
+    return sizes.bytes(team.size()) + products;
   }
 
   @Override
@@ -116,7 +142,8 @@ final class CpuBackend implements Backend {
       throw unsupported(
           "expanded latent attention", "choose LatentForm.AUTO, ABSORBED or the reference backend");
     }
-    return new CpuExecutable(new ProgramSet(programs), weights, options, team, worthADispatch);
+    return new CpuExecutable(
+        new ProgramSet(programs), weights, options, team, worthADispatch, prefill);
   }
 
   private static BackendException unsupported(String why, String fix) {

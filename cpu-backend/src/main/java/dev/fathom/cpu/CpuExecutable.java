@@ -6,12 +6,14 @@ import dev.fathom.backend.Executable;
 import dev.fathom.backend.ExpertLoads;
 import dev.fathom.backend.FinishedStep;
 import dev.fathom.backend.PlacedWeights;
+import dev.fathom.backend.PrefillMode;
 import dev.fathom.backend.ProgramSet;
 import dev.fathom.backend.RowSampler;
 import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
+import dev.fathom.cpu.onednn.Products;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.program.Program;
@@ -31,6 +33,7 @@ final class CpuExecutable implements Executable {
   private final CompileOptions options;
   private final Arena arena = Arena.ofShared();
   private final PagedKv kv;
+  private final @Nullable Products products;
   private final Adapters adapters;
   private final CompiledProgram[] programs;
   private final float[] rowLogits;
@@ -50,12 +53,16 @@ final class CpuExecutable implements Executable {
       PlacedWeights weights,
       CompileOptions options,
       ThreadTeam team,
-      long worthADispatch) {
+      long worthADispatch,
+      PrefillMode prefill) {
     this.options = options.forPrograms(set.programs().size());
     this.kv = new PagedKv(set.kvSpecs(), options);
+    this.products =
+        prefill == PrefillMode.ONEDNN ? products(set, this.options, team.size()) : null;
     Step[] steps = new Step[set.programs().size()];
     for (int i = 0; i < steps.length; i++) {
-      steps[i] = new Step(set.programs().get(i), this.options, team, worthADispatch, newBatch());
+      Program program = set.programs().get(i);
+      steps[i] = new Step(program, this.options, team, worthADispatch, newBatch(), products);
     }
     this.team = team;
     this.adapters = new Adapters(set, steps[0]);
@@ -68,6 +75,17 @@ final class CpuExecutable implements Executable {
     this.rowLogits = new float[set.main().vocabSize()];
     this.previous = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
     this.current = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
+  }
+
+  private static Products products(ProgramSet set, CompileOptions options, int threads) {
+    long rounded = 0;
+    int cols = 1;
+    for (Program program : set.programs()) {
+      Sizes sizes = new Sizes(program, options);
+      rounded = Math.max(rounded, sizes.rounded());
+      cols = Math.max(cols, sizes.cols());
+    }
+    return new Products(threads, rounded, cols);
   }
 
   @Override
@@ -195,6 +213,9 @@ final class CpuExecutable implements Executable {
       closed = true;
       kv.close();
       arena.close();
+      if (products != null) {
+        products.close();
+      }
     }
   }
 }

@@ -37,7 +37,11 @@ final class LinearOperation implements Operation, ThreadTeam.Work {
   @Override
   public void run() {
     int n = step.vectors(op.input());
-    step.arrange(matrix.order(), in, matrix.cols(), step.identity(), n);
+    if (step.roundsFor(n)) {
+      step.round(in, matrix.cols(), step.identity(), n);
+    } else {
+      step.arrange(matrix.order(), in, matrix.cols(), step.identity(), n);
+    }
     step.dispatch((long) n * matrix.rows() * matrix.cols(), this);
     if (adapters.areActive() && op.input().shape().lead() == Lead.TOKENS) {
       step.dispatch((long) n * (matrix.rows() + matrix.cols()), addAdapters);
@@ -48,9 +52,13 @@ final class LinearOperation implements Operation, ThreadTeam.Work {
   public void run(int part, int numParts) {
     int rows = matrix.rows();
     int n = step.vectors(op.input());
-    int from = Step.begin(rows, part, numParts);
-    int to = Step.begin(rows, part + 1, numParts);
-    matrix.multiply(from, to, vectors, 0, n, out, 0, rows, step.lanes(part));
+    int from = Step.begin(rows, step.grain(n), part, numParts);
+    int to = Step.begin(rows, step.grain(n), part + 1, numParts);
+    if (step.roundsFor(n)) {
+      step.multiplyRounded(matrix, from, to, 0, n, out, 0, rows, part);
+    } else {
+      matrix.multiply(from, to, vectors, 0, n, out, 0, rows, step.lanes(part));
+    }
     float[] offsets = bias;
     if (offsets != null) {
       for (int i = 0; i < n; i++) {

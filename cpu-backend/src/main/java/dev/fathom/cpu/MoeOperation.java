@@ -40,6 +40,7 @@ final class MoeOperation implements Operation {
   private final int downLen;
   private final Vectors gateInputs;
   private final Vectors downInputs;
+  private int mostTokens;
   private final ThreadTeam.Work gateAndUp = this::gateAndUp;
   private final ThreadTeam.Work down = this::down;
   private final ThreadTeam.Work adaptGateAndUp = this::adaptGateAndUp;
@@ -99,11 +100,17 @@ final class MoeOperation implements Operation {
     plan();
     long rows = scratch.plan.numAssignments();
     step.arrange(experts[0].gate().order(), in, hidden, step.identity(), step.numTokens());
+    if (step.roundsFor(mostTokens)) {
+      step.round(in, hidden, scratch.tokenOf, scratch.plan.numAssignments());
+    }
     step.dispatch(2 * rows * intermediate * hidden, gateAndUp);
     if (adapters.areActive()) {
       step.dispatch(2 * rows * (intermediate + hidden), adaptGateAndUp);
     }
     step.dispatch(rows * intermediate, arrange);
+    if (step.roundsFor(mostTokens)) {
+      step.round(scratch.gate, intermediate, step.identity(), scratch.plan.numAssignments());
+    }
     step.dispatch(rows * intermediate * hidden, down);
     if (adapters.areActive()) {
       step.dispatch(rows * (intermediate + hidden), adaptDown);
@@ -116,6 +123,10 @@ final class MoeOperation implements Operation {
     ExpertPlan plan = scratch.plan;
     plan.build(step.numTokens(), topK, step.ints(op.routing()), experts.length);
     load.add(plan);
+    mostTokens = 0;
+    for (int j = 0; j < plan.numActiveExperts(); j++) {
+      mostTokens = Math.max(mostTokens, plan.count(plan.activeExpert(j)));
+    }
     for (int i = 0; i < plan.numAssignments(); i++) {
       scratch.tokenOf[i] = plan.tokenOf(i);
       scratch.weightOf[i] = weights[plan.assignmentOf(i)];
@@ -123,23 +134,33 @@ final class MoeOperation implements Operation {
   }
 
   private void gateAndUp(int part, int numParts) {
-    int total = scratch.plan.numActiveExperts() * intermediate;
+    int grain = step.grain(mostTokens);
+    int grains = Math.ceilDiv(intermediate, grain);
+    int total = scratch.plan.numActiveExperts() * grains;
     int end = Step.begin(total, part + 1, numParts);
     for (int at = Step.begin(total, part, numParts); at < end; ) {
-      int from = at % intermediate;
-      int to = Math.min(intermediate, from + end - at);
-      gateAndUp(scratch.plan.activeExpert(at / intermediate), from, to, step.lanes(part));
+      int from = at % grains;
+      int to = Math.min(grains, from + end - at);
+      int expert = scratch.plan.activeExpert(at / grains);
+      gateAndUp(expert, from * grain, Math.min(intermediate, to * grain), part);
       at += to - from;
     }
   }
 
-  private void gateAndUp(int expert, int from, int to, float[] lanes) {
+  private void gateAndUp(int expert, int from, int to, int part) {
+    float[] lanes = step.lanes(part);
     int first = scratch.plan.offset(expert);
     int n = scratch.plan.count(expert);
     int off = first * intermediate;
     ExpertMatrices e = experts[expert];
-    e.gate().multiply(from, to, gateInputs, first, n, scratch.gate, off, intermediate, lanes);
-    e.up().multiply(from, to, gateInputs, first, n, scratch.up, off, intermediate, lanes);
+    if (step.roundsFor(n)) {
+      step.multiplyRounded(
+          e.gate(), from, to, first, n, scratch.gate, off, intermediate, part);
+      step.multiplyRounded(e.up(), from, to, first, n, scratch.up, off, intermediate, part);
+    } else {
+      e.gate().multiply(from, to, gateInputs, first, n, scratch.gate, off, intermediate, lanes);
+      e.up().multiply(from, to, gateInputs, first, n, scratch.up, off, intermediate, lanes);
+    }
     if (adapters.areActive()) {
       return; // adaptGateAndUp goes on
     }
@@ -199,8 +220,8 @@ final class MoeOperation implements Operation {
   }
 
   private void down(int part, int numParts) {
-    int from = Step.begin(hidden, part, numParts);
-    int to = Step.begin(hidden, part + 1, numParts);
+    int from = Step.begin(hidden, step.grain(mostTokens), part, numParts);
+    int to = Step.begin(hidden, step.grain(mostTokens), part + 1, numParts);
     for (int t = 0; t < step.numTokens(); t++) {
       Arrays.fill(out, t * hidden + from, t * hidden + to, 0f);
     }
@@ -210,7 +231,12 @@ final class MoeOperation implements Operation {
       int first = plan.offset(expert);
       int n = plan.count(expert);
       Matrix matrix = experts[expert].down();
-      matrix.multiply(from, to, downInputs, first, n, scratch.result, 0, hidden, step.lanes(part));
+      if (step.roundsFor(n)) {
+        step.multiplyRounded(matrix, from, to, first, n, scratch.result, 0, hidden, part);
+      } else {
+        matrix.multiply(
+            from, to, downInputs, first, n, scratch.result, 0, hidden, step.lanes(part));
+      }
       for (int i = 0; i < n; i++) {
         int target = scratch.tokenOf[first + i] * hidden + from;
         float weight = scratch.weightOf[first + i];

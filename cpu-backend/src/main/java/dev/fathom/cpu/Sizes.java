@@ -5,6 +5,7 @@ import dev.fathom.backend.ScratchPlan;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.Order;
+import dev.fathom.cpu.onednn.Products;
 import dev.fathom.program.CompressedOp;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Op;
@@ -25,6 +26,7 @@ final class Sizes {
   private final CompileOptions options;
   private final long slotBytes;
   private int ordered;
+  private long rounded;
   private int scores;
   private int experts;
   private int expertRows;
@@ -58,7 +60,10 @@ final class Sizes {
 
   private void measure(Op op) {
     switch (op) {
-      case Op.Linear linear -> order(vectors(linear.input()), linear.weight().cols());
+      case Op.Linear linear -> {
+        order(vectors(linear.input()), linear.weight().cols());
+        round(vectors(linear.input()), linear.weight().cols());
+      }
       case Op.Logits logits -> order(options.maxRows(), logits.weight().cols());
       case Op.Route route -> {
         order(options.maxTokens(), route.weight().cols());
@@ -127,11 +132,16 @@ final class Sizes {
     int rows = elements(options.maxTokens(), moe.routing().shape().last());
     int cols = moe.input().shape().last();
     order(options.maxTokens(), cols);
+    round(rows, Math.max(cols, moe.experts().getFirst().gate().rows()));
     expertRows = Math.max(expertRows, rows);
     intermediate = Math.max(intermediate, elements(rows, moe.experts().getFirst().gate().rows()));
     int width = moe.experts().getFirst().gate().rows();
     downInputs = Math.max(downInputs, elements(rows, Order.mostLen(width)));
     down = Math.max(down, elements(options.maxTokens(), cols));
+  }
+
+  private void round(int vectors, int width) {
+    rounded = Math.max(rounded, (long) vectors * Products.padded(width));
   }
 
   private int vectors(Value value) {
@@ -155,6 +165,11 @@ final class Sizes {
   /** Activations brought into the order of a weight format. */
   int ordered() {
     return ordered;
+  }
+
+  /** Activations rounded to bfloat16, of all chosen experts. */
+  long rounded() {
+    return rounded;
   }
 
   /** Router logits [T, E]. */

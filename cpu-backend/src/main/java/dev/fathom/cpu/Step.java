@@ -8,10 +8,12 @@ import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.Order;
 import dev.fathom.cpu.kernel.Vectors;
+import dev.fathom.cpu.onednn.Products;
 import dev.fathom.program.ElementType;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Program;
 import dev.fathom.program.Value;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +34,8 @@ final class Step {
   private final float[][] lanes;
   private final float[][] pooled;
   private final Arranger arranger;
+  private final @Nullable Products products;
+  private final @Nullable Rounder rounder;
   private final int[] identity;
   private final int[] tokens;
   private StepBatch batch;
@@ -41,8 +45,11 @@ final class Step {
       CompileOptions options,
       ThreadTeam team,
       long worthADispatch,
-      StepBatch empty) {
+      StepBatch empty,
+      @Nullable Products products) {
     this.options = options;
+    this.products = products;
+    this.rounder = products == null ? null : new Rounder(products);
     this.team = team;
     this.worthADispatch = worthADispatch;
     this.plan = new ScratchPlan(program, options.outputs());
@@ -199,6 +206,50 @@ final class Step {
     }
   }
 
+  /** Returns whether n vectors meet a matrix through {@link #multiplyRounded}. */
+  boolean roundsFor(int n) {
+    return products != null && n >= Products.WORTH;
+  }
+
+  /** Returns how many rows of a matrix that n vectors meet belong to one thread together. */
+  int grain(int n) {
+    return roundsFor(n) ? Products.ROWS : 1;
+  }
+
+  /** Rounds n vectors of len elements for {@link #multiplyRounded}, in memory of its own. */
+  void round(float[] natural, int len, int[] rows, int n) {
+    Rounder work = Objects.requireNonNull(rounder);
+    work.natural = natural;
+    work.len = len;
+    work.rows = rows;
+    work.n = n;
+    dispatch((long) n * len, work);
+  }
+
+  /** Does what {@link Matrix#multiply} does, with the vectors of the last {@link #round}. */
+  void multiplyRounded(
+      Matrix matrix, int from, int to, int first, int n, float[] out, int off, int stride, int part) {
+    Objects.requireNonNull(products)
+        .multiply(matrix, from, to, first, n, out, off, stride, part, lanes[part]);
+  }
+
+  private static final class Rounder implements ThreadTeam.Work {
+    private final Products products;
+    private float[] natural = {};
+    private int[] rows = {};
+    private int len;
+    private int n;
+
+    Rounder(Products products) {
+      this.products = products;
+    }
+
+    @Override
+    public void run(int part, int numParts) {
+      products.round(natural, rows, len, begin(n, part, numParts), begin(n, part + 1, numParts));
+    }
+  }
+
   /** Runs work on the team, or on this thread alone where it is small. */
   void dispatch(long multiplications, ThreadTeam.Work work) {
     if (multiplications < worthADispatch) {
@@ -206,6 +257,11 @@ final class Step {
     } else {
       team.run(work);
     }
+  }
+
+  /** Returns the first of n items that belongs to a part, a multiple of grain or n. */
+  static int begin(int n, int grain, int part, int numParts) {
+    return Math.min(n, begin(Math.ceilDiv(n, grain), part, numParts) * grain);
   }
 
   /** Returns the first of n items that belongs to a part; for part = numParts it returns n. */

@@ -35,6 +35,11 @@ final class Bf16Matrix extends RowMatrix {
     return Order.PAIRS;
   }
 
+  @Override
+  public MemorySegment bf16Rows() {
+    return data;
+  }
+
   private long rowByte(int r) {
     return (long) r * cols() * Short.BYTES;
   }

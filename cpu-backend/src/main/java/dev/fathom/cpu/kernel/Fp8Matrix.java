@@ -217,6 +217,54 @@ final class Fp8Matrix extends RowMatrix {
   }
 
   @Override
+  public void decodeBf16(int from, int to, MemorySegment out, float[] scratch) {
+    for (int r = from; r < to; r++) {
+      long target = (long) (r - from) * cols() * Short.BYTES;
+      decodeBf16(r, out, target);
+      int body = body();
+      for (int c = body; c < cols(); c++) {
+        scratch[c - body] = code((long) r * cols() + c) * scales[scaleRow(r) + (c >> blockShift)];
+      }
+      Bf16Round.run(scratch, 0, out, target + 2L * body, cols() - body);
+    }
+  }
+
+  private void decodeBf16(int r, MemorySegment out, long target) {
+    MemorySegment weights = data;
+    float[] factors = scales;
+    int row = scaleRow(r);
+    int shift = blockShift;
+    long source = (long) r * cols();
+    int body = body();
+    for (int c = 0; c < body; c += 4 * L) {
+      // In two steps: 2^120 times a scale may leave the range.
+      FloatVector scale = FloatVector.broadcast(F, factors[row + (c >> shift)] * SUM_SHARE);
+      FloatVector share = FloatVector.broadcast(F, INPUT_SHARE);
+      IntVector q = IntVector.fromMemorySegment(I, weights, source + c, LITTLE);
+      IntVector w =
+          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = w.reinterpretAsFloats().mul(share).mul(scale).reinterpretAsInts().add(Bf16Round.HALF);
+      IntVector low = w.lanewise(VectorOperators.LSHR, 16);
+      w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = w.reinterpretAsFloats().mul(share).mul(scale).reinterpretAsInts().add(Bf16Round.HALF);
+      low = low.or(w.and(Bf16Round.HIGH));
+      w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = w.reinterpretAsFloats().mul(share).mul(scale).reinterpretAsInts().add(Bf16Round.HALF);
+      IntVector high = w.lanewise(VectorOperators.LSHR, 16);
+      w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = w.reinterpretAsFloats().mul(share).mul(scale).reinterpretAsInts().add(Bf16Round.HALF);
+      high = high.or(w.and(Bf16Round.HIGH));
+      FloatVector a = low.reinterpretAsFloats();
+      FloatVector b = high.reinterpretAsFloats();
+      long at = target + 2L * c;
+      a.rearrange(Lanes.ZIP_LOW, b).reinterpretAsInts().intoMemorySegment(out, at, LITTLE);
+      a.rearrange(Lanes.ZIP_HIGH, b)
+          .reinterpretAsInts()
+          .intoMemorySegment(out, at + 4L * L, LITTLE);
+    }
+  }
+
+  @Override
   public void decodeNatural(int r, float[] out, int off) {
     int body = body();
     int scaleRow = scaleRow(r);

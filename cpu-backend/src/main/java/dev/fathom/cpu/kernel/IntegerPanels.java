@@ -63,6 +63,7 @@ final class IntegerPanels extends Matrix implements Integers {
   private final int columns;
   private final int panelBytes;
   private final IntegerKernel kernel;
+  private final IntegerDecode decode;
 
   private IntegerPanels(Integers source, SegmentAllocator allocator) {
     super(source.rows(), source.cols());
@@ -81,6 +82,7 @@ final class IntegerPanels extends Matrix implements Integers {
     this.zeros = allocator.allocate(hasZeros ? panels * groups * P : 0, 64);
     int blocksOfGroup = groups == 1 ? Math.max(1, blocks) : groupSize / Activation.BLOCK;
     this.kernel = new IntegerKernel(data, blocks, groups, blocksOfGroup);
+    this.decode = new IntegerDecode(data, bits, columns, groups, groupSize);
   }
 
   /** Returns whether groups hold whole blocks of activations. */
@@ -227,6 +229,24 @@ final class IntegerPanels extends Matrix implements Integers {
   @Override
   public RowReader reader(WeightMatrix source) {
     return this::decodeRow;
+  }
+
+  @Override
+  public boolean bf16InPanels() {
+    return true;
+  }
+
+  @Override
+  public void decodeBf16(int from, int to, MemorySegment out, float[] scratch) {
+    for (int panel = from / P; panel * P < to; panel++) {
+      if (!hasZeros) {
+        Arrays.fill(scratch, TABLES + groups * P, TABLES + 2 * groups * P, 0f);
+      }
+      readScales(panel, scratch);
+      long at = (long) panel * panelBytes;
+      long target = (long) (panel * P - from) * Integer.BYTES;
+      decode.run(at, scratch, TABLES, out, target);
+    }
   }
 
   private void decodeRow(int r, float[] out, int off) {

@@ -133,6 +133,27 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
     return source::decodeRow;
   }
 
+  /** Returns the rows where they are stored as bfloat16, one after the other, or null. */
+  public @Nullable MemorySegment bf16Rows() {
+    return null;
+  }
+
+  /** Returns whether {@link #decodeBf16} writes a panel and not rows. */
+  public boolean bf16InPanels() {
+    return false;
+  }
+
+  /**
+   * Writes rows as bfloat16, rounded to nearest and ties away from zero: one after the other, or as
+   * a panel of 64 rows, [columns / 2][64][2], whose columns are filled up to a multiple of 32.
+   *
+   * @param from first row, a multiple of 64
+   * @param to end of the rows, at most 64 further on
+   * @param out memory for 64 rows of columns that are filled up so
+   * @param scratch {@link #scratchLen} floats that belong to this thread
+   */
+  public abstract void decodeBf16(int from, int to, MemorySegment out, float[] scratch);
+
   /** Returns this matrix in a form that is read row by row, with float32 activations. */
   public abstract RowMatrix rowMajor(SegmentAllocator allocator);
 

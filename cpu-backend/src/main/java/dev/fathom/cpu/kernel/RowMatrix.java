@@ -3,6 +3,7 @@ package dev.fathom.cpu.kernel;
 import static dev.fathom.cpu.kernel.Lanes.F;
 import static dev.fathom.cpu.kernel.Lanes.L;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import jdk.incubator.vector.FloatVector;
 
@@ -32,6 +33,15 @@ public abstract sealed class RowMatrix extends Matrix
   @Override
   public final RowMatrix rowMajor(SegmentAllocator allocator) {
     return this;
+  }
+
+  @Override
+  public void decodeBf16(int from, int to, MemorySegment out, float[] scratch) {
+    int cols = cols();
+    for (int r = from; r < to; r++) {
+      decodeNatural(r, scratch, 0);
+      Bf16Round.run(scratch, 0, out, (long) (r - from) * cols * Short.BYTES, cols);
+    }
   }
 
   @Override

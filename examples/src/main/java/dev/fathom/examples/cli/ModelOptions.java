@@ -5,6 +5,7 @@ import dev.fathom.DeepSeekModel;
 import dev.fathom.LoadOptions;
 import dev.fathom.Speculation;
 import dev.fathom.backend.ActivationMode;
+import dev.fathom.backend.PrefillMode;
 import dev.fathom.error.Text;
 import dev.fathom.examples.console.BundledSample;
 import dev.fathom.examples.console.Failure;
@@ -54,6 +55,14 @@ final class ModelOptions {
           "How activations meet int8 and int4 weights: integer (default) rounds them to bytes,"
               + " float is exact.")
   @Nullable String activations;
+
+  @Option(
+      names = "--prefill",
+      paramLabel = "MODE",
+      description =
+          "What multiplies prompts: java (default), or onednn, a library that the class path must"
+              + " have.")
+  @Nullable String prefill;
 
   @Option(
       names = "--context",
@@ -190,6 +199,9 @@ final class ModelOptions {
     if (activations != null) {
       options = options.activations(activationMode(activations));
     }
+    if (prefill != null) {
+      options = options.prefill(prefillMode(prefill));
+    }
     if (kvCache != null) {
       options = options.kvCache(kvFormat(kvCache));
     }
@@ -267,6 +279,18 @@ final class ModelOptions {
           throw Failure.usage(
               "Wrong usage of --activations",
               "must be integer or float: --activations=" + Text.quote(name),
+              "choose one of them");
+    };
+  }
+
+  private static PrefillMode prefillMode(String name) {
+    return switch (name.toLowerCase(Locale.ROOT)) {
+      case "java" -> PrefillMode.JAVA;
+      case "onednn" -> PrefillMode.ONEDNN;
+      default ->
+          throw Failure.usage(
+              "Wrong usage of --prefill",
+              "must be java or onednn: --prefill=" + Text.quote(name),
               "choose one of them");
     };
   }
