@@ -56,11 +56,11 @@ final class LatentAttentionOperation implements Operation {
   private final int tile;
   private final WeightedSum absorbed;
   private final WeightedSum values;
-  private final ThreadTeam.Work absorb = this::absorb;
+  private final ThreadTeam.RangeWork absorb = this::absorb;
   private final ThreadTeam.Work attend = this::attend;
   private final ThreadTeam.Work attendSegments = this::attendSegments;
   private final ThreadTeam.Work joinSegments = this::joinSegments;
-  private final ThreadTeam.Work release = this::release;
+  private final ThreadTeam.RangeWork release = this::release;
 
   // The tokens that go through the stages, and the heads of a group of them.
   private int begin;
@@ -108,9 +108,9 @@ final class LatentAttentionOperation implements Operation {
     for (begin = 0; begin < step.numTokens(); begin += tile) {
       n = Math.min(tile, step.numTokens() - begin);
       long product = (long) n * heads * nope * rank;
-      step.dispatch(product, absorb);
+      step.dispatch(product, heads, 1, absorb);
       attendAll();
-      step.dispatch(product, release);
+      step.dispatch(product, heads, 1, release);
     }
   }
 
@@ -178,19 +178,18 @@ final class LatentAttentionOperation implements Operation {
   }
 
   /** Writes scale * (W_UK^T q_nope, q_rope) of some heads to the latent queries. */
-  private void absorb(int part, int numParts) {
+  private void absorb(int from, int end, int part) {
     int width = rank + rope;
     int queryWidth = nope + rope;
     float[] target = latent.queries();
-    int end = Step.begin(heads, part + 1, numParts);
-    for (int h = Step.begin(heads, part, numParts); h < end; h++) {
+    for (int h = from; h < end; h++) {
       int row = h * (nope + vDim);
       int q = (begin * heads + h) * queryWidth;
       int stride = heads * queryWidth;
       if (n == 1 && kvB.sumsRows()) {
         kvB.sumRows(row, nope, query, q, target, h * width);
       } else {
-        absorb(h, q, latent.rows(part));
+        absorbDecoded(h, q, latent.rows(part));
       }
       for (int t = 0; t < n; t++) {
         int at = (t * heads + h) * width;
@@ -205,7 +204,7 @@ final class LatentAttentionOperation implements Operation {
   }
 
   /** Writes W_UK^T q_nope of head h of all tokens, whose queries begin at q. */
-  private void absorb(int h, int q, float[] rows) {
+  private void absorbDecoded(int h, int q, float[] rows) {
     int width = rank + rope;
     float[] target = latent.queries();
     for (int i = 0; i < nope; i++) {
@@ -358,9 +357,8 @@ final class LatentAttentionOperation implements Operation {
   }
 
   /** Writes W_UV times the latents of some heads to the result. */
-  private void release(int part, int numParts) {
-    int end = Step.begin(heads, part + 1, numParts);
-    for (int h = Step.begin(heads, part, numParts); h < end; h++) {
+  private void release(int begun, int end, int part) {
+    for (int h = begun; h < end; h++) {
       int from = h * (nope + vDim) + nope;
       int target = (begin * heads + h) * vDim - from;
       kvB.multiply(

@@ -8,7 +8,7 @@ import dev.fathom.program.Op;
 import org.jspecify.annotations.Nullable;
 
 /** out = in * W^T + bias; each thread has a range of W's rows. */
-final class LinearOperation implements Operation, ThreadTeam.Work {
+final class LinearOperation implements Operation, ThreadTeam.RangeWork {
 
   private final Op.Linear op;
   private final Matrix matrix;
@@ -42,18 +42,17 @@ final class LinearOperation implements Operation, ThreadTeam.Work {
     } else {
       step.arrange(matrix.order(), in, matrix.cols(), step.identity(), n);
     }
-    step.dispatch((long) n * matrix.rows() * matrix.cols(), this);
+    long products = (long) n * matrix.rows() * matrix.cols();
+    step.dispatch(products, matrix.rows(), step.grain(n), this);
     if (adapters.areActive() && op.input().shape().lead() == Lead.TOKENS) {
       step.dispatch((long) n * (matrix.rows() + matrix.cols()), addAdapters);
     }
   }
 
   @Override
-  public void run(int part, int numParts) {
+  public void run(int from, int to, int part) {
     int rows = matrix.rows();
     int n = step.vectors(op.input());
-    int from = Step.begin(rows, step.grain(n), part, numParts);
-    int to = Step.begin(rows, step.grain(n), part + 1, numParts);
     if (step.roundsFor(n)) {
       step.multiplyRounded(matrix, from, to, 0, n, out, 0, rows, part);
     } else {

@@ -8,7 +8,7 @@ import dev.fathom.cpu.kernel.Vectors;
 import dev.fathom.program.Op;
 
 /** The wanted rows times the head; each thread has a range of the vocabulary. */
-final class LogitsOperation implements Operation, ThreadTeam.Work {
+final class LogitsOperation implements Operation, ThreadTeam.RangeWork {
 
   private final Matrix head;
   private final Step step;
@@ -43,7 +43,8 @@ final class LogitsOperation implements Operation, ThreadTeam.Work {
     }
     int n = batch.numRows();
     step.arrange(head.order(), in, head.cols(), tokenOfRow, n);
-    step.dispatch((long) n * head.rows() * head.cols(), this);
+    long products = (long) n * head.rows() * head.cols();
+    step.dispatch(products, head.rows(), step.grain(n), this);
     if (adapters.areActive()) {
       addAdapters(batch, n);
     }
@@ -60,9 +61,7 @@ final class LogitsOperation implements Operation, ThreadTeam.Work {
   }
 
   @Override
-  public void run(int part, int numParts) {
-    int from = Step.begin(head.rows(), part, numParts);
-    int to = Step.begin(head.rows(), part + 1, numParts);
+  public void run(int from, int to, int part) {
     int n = step.batch().numRows();
     head.multiply(from, to, vectors, 0, n, out, 0, head.rows(), step.lanes(part));
   }

@@ -41,8 +41,8 @@ final class MoeOperation implements Operation {
   private final Vectors gateInputs;
   private final Vectors downInputs;
   private int mostTokens;
-  private final ThreadTeam.Work gateAndUp = this::gateAndUp;
-  private final ThreadTeam.Work down = this::down;
+  private final ThreadTeam.RangeWork gateAndUp = this::gateAndUp;
+  private final ThreadTeam.RangeWork down = this::down;
   private final ThreadTeam.Work adaptGateAndUp = this::adaptGateAndUp;
   private final ThreadTeam.Work adaptDown = this::adaptDown;
   private final ThreadTeam.Work arrange = this::arrange;
@@ -103,7 +103,9 @@ final class MoeOperation implements Operation {
     if (step.roundsFor(mostTokens)) {
       step.round(in, hidden, scratch.tokenOf, scratch.plan.numAssignments());
     }
-    step.dispatch(2 * rows * intermediate * hidden, gateAndUp);
+    int grain = step.grain(mostTokens);
+    int grains = Math.ceilDiv(intermediate, grain) * scratch.plan.numActiveExperts();
+    step.dispatch(2 * rows * intermediate * hidden, grains, 1, gateAndUp);
     if (adapters.areActive()) {
       step.dispatch(2 * rows * (intermediate + hidden), adaptGateAndUp);
     }
@@ -111,7 +113,7 @@ final class MoeOperation implements Operation {
     if (step.roundsFor(mostTokens)) {
       step.round(scratch.gate, intermediate, step.identity(), scratch.plan.numAssignments());
     }
-    step.dispatch(rows * intermediate * hidden, down);
+    step.dispatch(rows * intermediate * hidden, hidden, grain, down);
     if (adapters.areActive()) {
       step.dispatch(rows * (intermediate + hidden), adaptDown);
     }
@@ -133,21 +135,20 @@ final class MoeOperation implements Operation {
     }
   }
 
-  private void gateAndUp(int part, int numParts) {
+  /** Computes grains of rows, those of the first active expert first. */
+  private void gateAndUp(int begin, int end, int part) {
     int grain = step.grain(mostTokens);
     int grains = Math.ceilDiv(intermediate, grain);
-    int total = scratch.plan.numActiveExperts() * grains;
-    int end = Step.begin(total, part + 1, numParts);
-    for (int at = Step.begin(total, part, numParts); at < end; ) {
+    for (int at = begin; at < end; ) {
       int from = at % grains;
       int to = Math.min(grains, from + end - at);
       int expert = scratch.plan.activeExpert(at / grains);
-      gateAndUp(expert, from * grain, Math.min(intermediate, to * grain), part);
+      gateAndUpOf(expert, from * grain, Math.min(intermediate, to * grain), part);
       at += to - from;
     }
   }
 
-  private void gateAndUp(int expert, int from, int to, int part) {
+  private void gateAndUpOf(int expert, int from, int to, int part) {
     float[] lanes = step.lanes(part);
     int first = scratch.plan.offset(expert);
     int n = scratch.plan.count(expert);
@@ -219,9 +220,7 @@ final class MoeOperation implements Operation {
     }
   }
 
-  private void down(int part, int numParts) {
-    int from = Step.begin(hidden, step.grain(mostTokens), part, numParts);
-    int to = Step.begin(hidden, step.grain(mostTokens), part + 1, numParts);
+  private void down(int from, int to, int part) {
     for (int t = 0; t < step.numTokens(); t++) {
       Arrays.fill(out, t * hidden + from, t * hidden + to, 0f);
     }

@@ -22,6 +22,12 @@ import org.jspecify.annotations.Nullable;
  */
 final class Step {
 
+  /** Rows that one vector meets together: a panel of integer weights. */
+  private static final int ROWS = 32;
+
+  /** Rows that several vectors meet together: those that are decoded once for all of them. */
+  private static final int ROWS_OF_MANY = 64;
+
   private final CompileOptions options;
   private final ThreadTeam team;
   private final long worthADispatch;
@@ -213,7 +219,10 @@ final class Step {
 
   /** Returns how many rows of a matrix that n vectors meet belong to one thread together. */
   int grain(int n) {
-    return roundsFor(n) ? Products.ROWS : 1;
+    if (roundsFor(n)) {
+      return Products.ROWS;
+    }
+    return n == 1 ? ROWS : ROWS_OF_MANY;
   }
 
   /** Rounds n vectors of len elements for {@link #multiplyRounded}, in memory of its own. */
@@ -259,9 +268,17 @@ final class Step {
     }
   }
 
-  /** Returns the first of n items that belongs to a part, a multiple of grain or n. */
-  static int begin(int n, int grain, int part, int numParts) {
-    return Math.min(n, begin(Math.ceilDiv(n, grain), part, numParts) * grain);
+  /**
+   * Runs work on all of so many items on the team, or on this thread alone where it is small.
+   *
+   * @param grain items that a thread takes together at least
+   */
+  void dispatch(long multiplications, int items, int grain, ThreadTeam.RangeWork work) {
+    if (multiplications < worthADispatch) {
+      work.run(0, items, 0);
+    } else {
+      team.run(items, grain, work);
+    }
   }
 
   /** Returns the first of n items that belongs to a part; for part = numParts it returns n. */

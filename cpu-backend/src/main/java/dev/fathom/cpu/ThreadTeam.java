@@ -1,6 +1,7 @@
 package dev.fathom.cpu;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
@@ -25,8 +26,22 @@ final class ThreadTeam implements AutoCloseable {
     void run(int part, int numParts);
   }
 
+  /** Work on a range of items, which any thread may run. */
+  @FunctionalInterface
+  interface RangeWork {
+
+    /** Computes items [from, to) on the thread of a part. */
+    void run(int from, int to, int part);
+  }
+
   /** Turns of spinning before a thread yields: about 25 microseconds. */
   private static final int SPINS = 2_000;
+
+  /** Longs from one part's items to the next one's: two cache lines, which are read in pairs. */
+  private static final int APART = 16;
+
+  /** The share of a part's items that is taken at once. */
+  private static final int SHARE = 4;
 
   /** Turns of yielding before a thread parks: about a millisecond. */
   private static final int YIELDS = 700;
@@ -39,12 +54,19 @@ final class ThreadTeam implements AutoCloseable {
   private volatile @Nullable Throwable failure;
   private Work work = (part, numParts) -> {};
 
+  // What is left of each part's items: the first one in the high half, the end in the low half.
+  private final AtomicLongArray left;
+  private final Work takeRanges = this::takeRanges;
+  private RangeWork rangeWork = (from, to, part) -> {};
+  private int grain = 1;
+
   /** Starts a team of this many threads, the caller included; at least 1. */
   ThreadTeam(int threads) {
     if (threads < 1) {
       throw new IllegalArgumentException("must be >= 1: threads=" + threads);
     }
     this.workers = new Worker[threads - 1];
+    this.left = new AtomicLongArray(threads * APART);
     for (int i = 0; i < workers.length; i++) {
       workers[i] = new Worker(i + 1);
     }
@@ -82,6 +104,64 @@ final class ThreadTeam implements AutoCloseable {
     runPart(0);
     awaitWorkers();
     rethrow();
+  }
+
+  /**
+   * Runs work on all of so many items, a multiple of {@code grain} at a time or the rest. Each part
+   * has a range of its own, which it takes from the front, less at a time towards the end; who has
+   * ended takes from the back of others. So a thread that the machine slows down does not hold up
+   * the rest.
+   */
+  void run(int items, int grainOfWork, RangeWork next) {
+    int threads = size();
+    if (threads == 1) {
+      next.run(0, items, 0);
+      return;
+    }
+    int grains = Math.ceilDiv(items, grainOfWork);
+    for (int part = 0; part < threads; part++) {
+      int from = Step.begin(grains, part, threads) * grainOfWork;
+      int to = Math.min(items, Step.begin(grains, part + 1, threads) * grainOfWork);
+      left.set(part * APART, range(from, to));
+    }
+    rangeWork = next;
+    grain = grainOfWork;
+    run(takeRanges);
+  }
+
+  private static long range(int from, int to) {
+    return (long) from << Integer.SIZE | to;
+  }
+
+  private void takeRanges(int part, int numParts) {
+    for (int i = 0; i < numParts; i++) {
+      int owner = part + i < numParts ? part + i : part + i - numParts;
+      takeRangesOf(owner, part);
+    }
+  }
+
+  private void takeRangesOf(int owner, int part) {
+    int at = owner * APART;
+    while (true) {
+      long range = left.get(at);
+      int from = (int) (range >>> Integer.SIZE);
+      int to = (int) range;
+      if (from >= to) {
+        return;
+      }
+      int n = Math.min(to - from, Math.max(grain, (to - from) / SHARE / grain * grain));
+      if (owner == part) {
+        if (left.compareAndSet(at, range, range(from + n, to))) {
+          rangeWork.run(from, from + n, part);
+        }
+      } else {
+        // The last grain may be short: what is left keeps whole grains.
+        int begin = from + (to - from - 1) / grain * grain;
+        if (left.compareAndSet(at, range, range(from, begin))) {
+          rangeWork.run(begin, to, part);
+        }
+      }
+    }
   }
 
   // Only the dispatching thread writes the epoch.

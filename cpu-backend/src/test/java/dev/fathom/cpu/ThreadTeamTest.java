@@ -7,7 +7,9 @@ import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
@@ -50,6 +52,72 @@ class ThreadTeamTest {
       AtomicInteger parts = new AtomicInteger();
       team.run((part, numParts) -> parts.incrementAndGet());
       assertThat(parts.get()).isEqualTo(2);
+    }
+  }
+
+  @Test
+  void everyItemOfARangeIsComputedOnceInWholeGrains() {
+    for (int threads = 1; threads <= 5; threads++) {
+      try (ThreadTeam team = new ThreadTeam(threads)) {
+        for (int items : new int[] {0, 1, 31, 32, 33, 100, 1408, 5000}) {
+          for (int grain : new int[] {1, 32, 64, 512}) {
+            AtomicIntegerArray seen = new AtomicIntegerArray(items);
+            team.run(
+                items,
+                grain,
+                (from, to, part) -> {
+                  assertThat(from % grain).isZero();
+                  assertThat(to % grain == 0 || to == items).isTrue();
+                  for (int i = from; i < to; i++) {
+                    seen.incrementAndGet(i);
+                  }
+                });
+            for (int i = 0; i < items; i++) {
+              assertThat(seen.get(i)).as("item %d of %d", i, items).isEqualTo(1);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void otherThreadsTakeWhatASlowOneHasLeft() {
+    try (ThreadTeam team = new ThreadTeam(2)) {
+      AtomicInteger byOthers = new AtomicInteger();
+      team.run(
+          80,
+          1,
+          (from, to, part) -> {
+            if (part == 1) {
+              byOthers.addAndGet(to - from);
+            } else {
+              awaitValue(byOthers, 80 - (to - from));
+            }
+          });
+    }
+  }
+
+  private static void awaitValue(AtomicInteger number, int value) {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+    while (number.get() != value && System.nanoTime() < end) {
+      Thread.onSpinWait();
+    }
+    assertThat(number.get()).isEqualTo(value);
+  }
+
+  @Test
+  void aFailureInARangeReachesTheCallerAndTheTeamGoesOn() {
+    try (ThreadTeam team = new ThreadTeam(2)) {
+      assertThatThrownBy(() ->
+              team.run(100, 1, (from, to, part) -> {
+                throw new IllegalStateException("range");
+              }))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("range");
+      AtomicInteger items = new AtomicInteger();
+      team.run(100, 1, (from, to, part) -> items.addAndGet(to - from));
+      assertThat(items.get()).isEqualTo(100);
     }
   }
 
