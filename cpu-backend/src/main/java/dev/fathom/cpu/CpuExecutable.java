@@ -57,8 +57,7 @@ final class CpuExecutable implements Executable {
       PrefillMode prefill) {
     this.options = options.forPrograms(set.programs().size());
     this.kv = new PagedKv(set.kvSpecs(), options);
-    this.products =
-        prefill == PrefillMode.ONEDNN ? products(set, this.options, team.size()) : null;
+    this.products = prefill == PrefillMode.ONEDNN ? products(set, this.options, team.size()) : null;
     Step[] steps = new Step[set.programs().size()];
     for (int i = 0; i < steps.length; i++) {
       Program program = set.programs().get(i);

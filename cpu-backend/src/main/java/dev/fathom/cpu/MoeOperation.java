@@ -155,8 +155,7 @@ final class MoeOperation implements Operation {
     int off = first * intermediate;
     ExpertMatrices e = experts[expert];
     if (step.roundsFor(n)) {
-      step.multiplyRounded(
-          e.gate(), from, to, first, n, scratch.gate, off, intermediate, part);
+      step.multiplyRounded(e.gate(), from, to, first, n, scratch.gate, off, intermediate, part);
       step.multiplyRounded(e.up(), from, to, first, n, scratch.up, off, intermediate, part);
     } else {
       e.gate().multiply(from, to, gateInputs, first, n, scratch.gate, off, intermediate, lanes);

@@ -237,7 +237,15 @@ final class Step {
 
   /** Does what {@link Matrix#multiply} does, with the vectors of the last {@link #round}. */
   void multiplyRounded(
-      Matrix matrix, int from, int to, int first, int n, float[] out, int off, int stride, int part) {
+      Matrix matrix,
+      int from,
+      int to,
+      int first,
+      int n,
+      float[] out,
+      int off,
+      int stride,
+      int part) {
     Objects.requireNonNull(products)
         .multiply(matrix, from, to, first, n, out, off, stride, part, lanes[part]);
   }

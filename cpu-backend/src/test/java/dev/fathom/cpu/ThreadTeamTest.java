@@ -110,9 +110,12 @@ class ThreadTeamTest {
   void aFailureInARangeReachesTheCallerAndTheTeamGoesOn() {
     try (ThreadTeam team = new ThreadTeam(2)) {
       assertThatThrownBy(() ->
-              team.run(100, 1, (from, to, part) -> {
-                throw new IllegalStateException("range");
-              }))
+              team.run(
+                  100,
+                  1,
+                  (from, to, part) -> {
+                    throw new IllegalStateException("range");
+                  }))
           .isInstanceOf(IllegalStateException.class)
           .hasMessage("range");
       AtomicInteger items = new AtomicInteger();

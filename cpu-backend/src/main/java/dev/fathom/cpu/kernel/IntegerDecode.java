@@ -112,28 +112,40 @@ final class IntegerDecode {
       long to = target + (long) (c / 2) * STEP;
       FloatVector w = (FloatVector) v.and(0xF).convert(VectorOperators.I2F, 0);
       IntVector low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
-      w = (FloatVector) v.lanewise(VectorOperators.LSHR, 4).and(0xF).convert(VectorOperators.I2F, 0);
+      w =
+          (FloatVector)
+              v.lanewise(VectorOperators.LSHR, 4).and(0xF).convert(VectorOperators.I2F, 0);
       IntVector high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
           .intoMemorySegment(out, to, LITTLE);
-      w = (FloatVector) v.lanewise(VectorOperators.LSHR, 8).and(0xF).convert(VectorOperators.I2F, 0);
+      w =
+          (FloatVector)
+              v.lanewise(VectorOperators.LSHR, 8).and(0xF).convert(VectorOperators.I2F, 0);
       low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
-      w = (FloatVector) v.lanewise(VectorOperators.LSHR, 12).and(0xF).convert(VectorOperators.I2F, 0);
+      w =
+          (FloatVector)
+              v.lanewise(VectorOperators.LSHR, 12).and(0xF).convert(VectorOperators.I2F, 0);
       high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
           .intoMemorySegment(out, to + STEP, LITTLE);
       scale = FloatVector.fromArray(F, t, scales + group + L);
       offset = FloatVector.fromArray(F, t, offsets + group + L);
-      w = (FloatVector) v.lanewise(VectorOperators.LSHR, 16).and(0xF).convert(VectorOperators.I2F, 0);
+      w =
+          (FloatVector)
+              v.lanewise(VectorOperators.LSHR, 16).and(0xF).convert(VectorOperators.I2F, 0);
       low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
-      w = (FloatVector) v.lanewise(VectorOperators.LSHR, 20).and(0xF).convert(VectorOperators.I2F, 0);
+      w =
+          (FloatVector)
+              v.lanewise(VectorOperators.LSHR, 20).and(0xF).convert(VectorOperators.I2F, 0);
       high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
           .intoMemorySegment(out, to + 4L * L, LITTLE);
-      w = (FloatVector) v.lanewise(VectorOperators.LSHR, 24).and(0xF).convert(VectorOperators.I2F, 0);
+      w =
+          (FloatVector)
+              v.lanewise(VectorOperators.LSHR, 24).and(0xF).convert(VectorOperators.I2F, 0);
       low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       w = (FloatVector) v.lanewise(VectorOperators.LSHR, 28).convert(VectorOperators.I2F, 0);
       high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);

@@ -116,7 +116,14 @@ final class IntegerKernel {
    * @param table byte of the scales of group 0
    */
   void add4(
-      float[] s, int parts, int first, int end, float[] x, int x0, MemorySegment halves, long table,
+      float[] s,
+      int parts,
+      int first,
+      int end,
+      float[] x,
+      int x0,
+      MemorySegment halves,
+      long table,
       int to) {
     MemorySegment scales = NativeMemory.of(halves);
     int factors = x0 + columns;
@@ -147,8 +154,7 @@ final class IntegerKernel {
               .mul(HALF_SHARE);
       low = v.fma(scale, low);
       v =
-          ((FloatVector)
-                  both.lanewise(VectorOperators.ASHR, 16).convert(VectorOperators.I2F, 0))
+          ((FloatVector) both.lanewise(VectorOperators.ASHR, 16).convert(VectorOperators.I2F, 0))
               .mul(factor);
       scale =
           pair.lanewise(VectorOperators.ASHR, 3)

@@ -27,8 +27,8 @@ import java.util.Arrays;
  *
  * <p>Rows and columns are filled up. Zero points are signed bytes [panel][group][2 L], and so are
  * scales in float32; those of 4 bits are float16 where all are exactly that, in the order of rows
- * of a step. A product with one row may compute its whole panel; whoever writes rows of a
- * panel reads all of it.
+ * of a step. A product with one row may compute its whole panel; whoever writes rows of a panel
+ * reads all of it.
  */
 final class IntegerPanels extends Matrix implements Integers {
 

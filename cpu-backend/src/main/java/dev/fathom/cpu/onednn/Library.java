@@ -104,8 +104,7 @@ final class Library {
             "dnnl_primitive_desc_query_md",
             FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT));
     this.bytesOf =
-        function(
-            symbols, "dnnl_memory_desc_get_size", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
+        function(symbols, "dnnl_memory_desc_get_size", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG));
     this.createAttributes = status(symbols, "dnnl_primitive_attr_create", JAVA_LONG);
     this.destroyAttributes = status(symbols, "dnnl_primitive_attr_destroy", JAVA_LONG);
     this.setScratchpad =
@@ -187,8 +186,7 @@ final class Library {
       SymbolLookup symbols = SymbolLookup.libraryLookup(folder.resolve(ONEDNN), Arena.global());
       SymbolLookup threads = SymbolLookup.libraryLookup(OPENMP, Arena.global());
       return new Library(
-          symbols,
-          function(threads, "omp_set_num_threads", FunctionDescriptor.ofVoid(JAVA_INT)));
+          symbols, function(threads, "omp_set_num_threads", FunctionDescriptor.ofVoid(JAVA_INT)));
     } catch (IllegalArgumentException | UnsatisfiedLinkError e) {
       throw unavailable("it cannot be loaded from " + folder + ": " + e.getMessage(), e);
     }

@@ -122,8 +122,7 @@ final class Product implements AutoCloseable {
 
   private long memory(long description) throws Throwable {
     Library.check(
-        (int)
-            library.createMemory.invokeExact(pointer.address(), description, library.engine, 0L));
+        (int) library.createMemory.invokeExact(pointer.address(), description, library.engine, 0L));
     return pointer.get(JAVA_LONG, 0);
   }
 

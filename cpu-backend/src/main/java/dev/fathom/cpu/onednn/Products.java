@@ -97,7 +97,9 @@ public final class Products implements AutoCloseable {
     for (int i = from; i < to; i++) {
       long at = (long) i * padded * Short.BYTES;
       Bf16Round.run(in, rows[i] * len, vectors, at, len);
-      vectors.asSlice(at + (long) len * Short.BYTES, (long) (padded - len) * Short.BYTES).fill((byte) 0);
+      vectors
+          .asSlice(at + (long) len * Short.BYTES, (long) (padded - len) * Short.BYTES)
+          .fill((byte) 0);
     }
   }
 
