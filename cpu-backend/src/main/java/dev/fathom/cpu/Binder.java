@@ -2,9 +2,6 @@ package dev.fathom.cpu;
 
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.cpu.kernel.Matrix;
-import dev.fathom.cpu.kernel.Order;
-import dev.fathom.error.BackendException;
-import dev.fathom.error.ErrorCode;
 import dev.fathom.moe.RouterScratch;
 import dev.fathom.program.CompressedOp;
 import dev.fathom.program.Op;
@@ -187,20 +184,7 @@ final class Binder {
               matrix(moe.experts().get(e).gate()),
               matrix(moe.experts().get(e).up()),
               matrix(moe.experts().get(e).down()));
-      sameOrder(bound[0].gate().order(), bound[e].gate(), moe.experts().get(e).gate());
-      sameOrder(bound[0].gate().order(), bound[e].up(), moe.experts().get(e).up());
-      sameOrder(bound[0].down().order(), bound[e].down(), moe.experts().get(e).down());
     }
     return bound;
-  }
-
-  private static void sameOrder(Order order, Matrix matrix, WeightRef ref) {
-    if (matrix.order() != order) {
-      throw new BackendException(
-          ErrorCode.BACKEND_UNSUPPORTED,
-          "The cpu backend wants one weight format for all experts of a layer",
-          "another one: " + ref,
-          "convert the experts to one format or use the reference backend");
-    }
   }
 }

@@ -3,6 +3,7 @@ package dev.fathom.cpu;
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.ExpertLoads;
 import dev.fathom.cpu.kernel.Matrix;
+import dev.fathom.cpu.kernel.Order;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.SwiGlu;
 import dev.fathom.cpu.kernel.Vectors;
@@ -12,6 +13,7 @@ import dev.fathom.program.Op;
 import dev.fathom.program.WeightRef;
 import java.util.Arrays;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * The chosen experts, expert by expert, so that each weight is streamed once a step.
@@ -38,7 +40,9 @@ final class MoeOperation implements Operation {
   private final int hidden;
   private final int intermediate;
   private final int downLen;
-  private final Vectors gateInputs;
+  private final ExpertInputs inputs;
+  private final Vectors[] gateInputs;
+  private final Vectors[] upInputs;
   private final Vectors downInputs;
   private int mostTokens;
   private final ThreadTeam.RangeWork gateAndUp = this::gateAndUp;
@@ -79,14 +83,19 @@ final class MoeOperation implements Operation {
     this.out = step.data(op.result());
     this.hidden = experts[0].gate().cols();
     this.intermediate = experts[0].gate().rows();
-    this.gateInputs =
-        new Vectors(
-            step.inputs(experts[0].gate().order(), in, hidden).data(),
-            experts[0].gate().order().len(hidden),
-            scratch.tokenOf);
-    // The activations lie in gate; their copy in the order of down overwrites up.
-    this.downLen = experts[0].down().order().len(intermediate);
+    this.inputs = new ExpertInputs(step, in, hidden, experts);
+    this.gateInputs = inputs(ExpertMatrices::gate);
+    this.upInputs = inputs(ExpertMatrices::up);
+    // The activations lie in gate; their copies in the orders of the downs overwrite up.
+    this.downLen =
+        Stream.of(experts).mapToInt(e -> e.down().order().len(intermediate)).max().orElseThrow();
     this.downInputs = new Vectors(scratch.up, downLen, step.identity());
+  }
+
+  private Vectors[] inputs(Function<ExpertMatrices, Matrix> matrix) {
+    return Stream.of(experts)
+        .map(expert -> inputs.of(matrix.apply(expert), scratch.tokenOf))
+        .toArray(Vectors[]::new);
   }
 
   private Adapters.Site[] sites(Function<Expert, WeightRef> matrix) {
@@ -99,7 +108,7 @@ final class MoeOperation implements Operation {
   public void run() {
     plan();
     long rows = scratch.plan.numAssignments();
-    step.arrange(experts[0].gate().order(), in, hidden, step.identity(), step.numTokens());
+    inputs.arrange(scratch.plan);
     if (step.roundsFor(mostTokens)) {
       step.round(in, hidden, scratch.tokenOf, scratch.plan.numAssignments());
     }
@@ -158,8 +167,10 @@ final class MoeOperation implements Operation {
       step.multiplyRounded(e.gate(), from, to, first, n, scratch.gate, off, intermediate, part);
       step.multiplyRounded(e.up(), from, to, first, n, scratch.up, off, intermediate, part);
     } else {
-      e.gate().multiply(from, to, gateInputs, first, n, scratch.gate, off, intermediate, lanes);
-      e.up().multiply(from, to, gateInputs, first, n, scratch.up, off, intermediate, lanes);
+      Vectors gateIn = gateInputs[expert];
+      Vectors upIn = upInputs[expert];
+      e.gate().multiply(from, to, gateIn, first, n, scratch.gate, off, intermediate, lanes);
+      e.up().multiply(from, to, upIn, first, n, scratch.up, off, intermediate, lanes);
     }
     if (adapters.areActive()) {
       return; // adaptGateAndUp goes on
@@ -213,9 +224,10 @@ final class MoeOperation implements Operation {
 
   private void arrange(int part, int numParts) {
     int rows = scratch.plan.numAssignments();
+    int[] ids = step.ints(op.routing());
     for (int i = Step.begin(rows, part, numParts); i < Step.begin(rows, part + 1, numParts); i++) {
-      int off = i * intermediate;
-      experts[0].down().order().arrange(scratch.gate, off, scratch.up, i * downLen, intermediate);
+      Order order = experts[ids[scratch.plan.assignmentOf(i)]].down().order();
+      order.arrange(scratch.gate, i * intermediate, scratch.up, i * downLen, intermediate);
     }
   }
 

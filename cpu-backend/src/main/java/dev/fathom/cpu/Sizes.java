@@ -7,6 +7,7 @@ import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.Order;
 import dev.fathom.cpu.onednn.Products;
 import dev.fathom.program.CompressedOp;
+import dev.fathom.program.Expert;
 import dev.fathom.program.Lead;
 import dev.fathom.program.Op;
 import dev.fathom.program.Program;
@@ -15,6 +16,7 @@ import dev.fathom.program.StreamOp;
 import dev.fathom.program.Value;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.WeightFormat;
+import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.Set;
 
@@ -131,7 +133,7 @@ final class Sizes {
   private void measureMoe(Op.Moe moe) {
     int rows = elements(options.maxTokens(), moe.routing().shape().last());
     int cols = moe.input().shape().last();
-    order(options.maxTokens(), cols);
+    order(elements(options.maxTokens(), orders(moe)), cols);
     round(rows, Math.max(cols, moe.experts().getFirst().gate().rows()));
     expertRows = Math.max(expertRows, rows);
     intermediate = Math.max(intermediate, elements(rows, moe.experts().getFirst().gate().rows()));
@@ -142,6 +144,17 @@ final class Sizes {
 
   private void round(int vectors, int width) {
     rounded = Math.max(rounded, (long) vectors * Products.padded(width));
+  }
+
+  /** Most orders in which the inputs of gates and ups can be wanted at once, at least 1. */
+  private static int orders(Op.Moe moe) {
+    Set<Order> orders = EnumSet.noneOf(Order.class);
+    for (Expert expert : moe.experts()) {
+      orders.add(Matrix.order(expert.gate().format()));
+      orders.add(Matrix.order(expert.up().format()));
+    }
+    orders.remove(Order.NATURAL);
+    return Math.max(1, orders.size());
   }
 
   private int vectors(Value value) {

@@ -182,12 +182,18 @@ final class Step {
    * reuses; natural ones stay where they are.
    */
   void arrange(Order order, float[] natural, int len, int[] rows, int n) {
+    arrange(order, natural, len, rows, n, 0);
+  }
+
+  /** As above, where the arranged vectors begin at an element of that memory. */
+  void arrange(Order order, float[] natural, int len, int[] rows, int n, int begin) {
     if (order != Order.NATURAL) {
       arranger.order = order;
       arranger.natural = natural;
       arranger.len = len;
       arranger.rows = rows;
       arranger.n = n;
+      arranger.begin = begin;
       dispatch((long) n * len, arranger);
     }
   }
@@ -199,6 +205,7 @@ final class Step {
     private int[] rows = {};
     private int len;
     private int n;
+    private int begin;
 
     Arranger(float[] out) {
       this.out = out;
@@ -207,7 +214,7 @@ final class Step {
     @Override
     public void run(int part, int numParts) {
       for (int i = begin(n, part, numParts); i < begin(n, part + 1, numParts); i++) {
-        order.arrange(natural, rows[i] * len, out, i * order.len(len), len);
+        order.arrange(natural, rows[i] * len, out, begin + i * order.len(len), len);
       }
     }
   }

@@ -28,9 +28,19 @@ public abstract class ContractPromises {
     return List.of(LatentForm.values());
   }
 
-  /** Weight formats that the backend places, of those that {@link WeightFixture} makes. */
+  /** Exact weight formats that the backend places, of those that {@link WeightFixture} makes. */
   protected List<WeightFormat> weightFormats() {
     return List.of(WeightFormat.F32, WeightFormat.F16, WeightFormat.BF16, WeightFormat.FP8_E4M3);
+  }
+
+  /** Further formats that experts of one layer may have beside {@link #weightFormats}. */
+  protected List<WeightFormat> moreExpertFormats() {
+    return List.of(WeightFormat.INT8, WeightFormat.INT4, WeightFormat.MXFP4);
+  }
+
+  /** Largest difference, of the largest value, where integer weights meet rounded activations. */
+  protected double roundedTolerance() {
+    return 3e-2;
   }
 
   /** Whether the backend has an operation; every backend has those of DeepSeek-V3. */

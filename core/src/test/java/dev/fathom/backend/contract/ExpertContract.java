@@ -1,5 +1,6 @@
 package dev.fathom.backend.contract;
 
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import dev.fathom.moe.RouterSpec;
@@ -208,19 +209,65 @@ abstract class ExpertContract extends OpContract {
   }
 
   private void checkExperts(WeightFormat format, int numTokens, int numExperts, int topK) {
-    int hidden = 25;
-    int inner = 13;
+    OpCase c = OpCase.normal(numTokens, 25);
+    List<Expert> experts = experts(c, List.of(format), numExperts, 25, 13);
+    checkExperts(c, experts, topK, tolerance(5e-6));
+  }
+
+  @TestFactory
+  Stream<DynamicTest> expertsOfOneLayerMayHaveAnyMixOfFormats() {
+    List<WeightFormat> all = new ArrayList<>(weightFormats());
+    all.addAll(moreExpertFormats());
+    return IntStream.of(1, 4, 25)
+        .boxed()
+        .flatMap(n ->
+            Stream.of(
+                dynamicTest(
+                    weightFormats() + " T=" + n,
+                    () -> checkMix(weightFormats(), n, 300, 207, tolerance(5e-6))),
+                dynamicTest(
+                    all + " T=" + n, () -> checkMix(all, n, 320, 224, roundedTolerance()))));
+  }
+
+  private void checkMix(
+      List<WeightFormat> formats, int numTokens, int hidden, int inner, double tolerance) {
     OpCase c = OpCase.normal(numTokens, hidden);
-    RouterSpec spec = new RouterSpec.SigmoidNoAuxTc(numExperts, topK, 1, 1, true, 2.5);
-    WeightRef gate = c.weights.normal("gate.weight", WeightFormat.F32, 0.3, numExperts, hidden);
+    checkExperts(c, experts(c, formats, 2 * formats.size(), hidden, inner), 3, tolerance);
+  }
+
+  @Test
+  void aNanInOneExpertReachesNobodyWhoDidNotChooseIt() {
+    assumeTrue(weightFormats().contains(WeightFormat.FP8_E4M3));
+    OpCase c = OpCase.normal(13, 300);
+    List<Expert> experts = experts(c, List.of(WeightFormat.FP8_E4M3), 6, 300, 207);
+    c.weights.putNan(experts.get(2).up(), 7);
+    checkExperts(c, experts, 2, tolerance(5e-6));
+  }
+
+  /** Experts whose gates, ups and downs have formats in turn, each beginning with another one. */
+  private static List<Expert> experts(
+      OpCase c, List<WeightFormat> formats, int numExperts, int hidden, int inner) {
     List<Expert> experts = new ArrayList<>();
+    int n = formats.size();
     for (int e = 0; e < numExperts; e++) {
+      WeightFormat gate = formats.get(e % n);
+      WeightFormat up = formats.get((e + e / n) % n);
+      WeightFormat down = formats.get((e + 2) % n);
       experts.add(
           new Expert(
-              c.weights.normal(e + ".gate", format, 0.3, inner, hidden),
-              c.weights.normal(e + ".up", format, 0.3, inner, hidden),
-              c.weights.normal(e + ".down", format, 0.3, hidden, inner)));
+              c.weights.normal(e + ".gate", gate, 0.3, inner, hidden),
+              c.weights.normal(e + ".up", up, 0.3, inner, hidden),
+              c.weights.normal(e + ".down", down, 0.3, hidden, inner)));
     }
+    return experts;
+  }
+
+  private void checkExperts(OpCase c, List<Expert> experts, int topK, double tolerance) {
+    int numTokens = c.numTokens;
+    int numExperts = experts.size();
+    int hidden = c.in.length / numTokens;
+    RouterSpec spec = new RouterSpec.SigmoidNoAuxTc(numExperts, topK, 1, 1, true, 2.5);
+    WeightRef gate = c.weights.normal("gate.weight", WeightFormat.F32, 0.3, numExperts, hidden);
     Value y = c.g.moe(c.x, c.g.route(c.x, gate, null, spec), experts);
     double[] logits = Formulas.linear(c.in, c.weights.values(gate), hidden);
     double[] want = new double[numTokens * hidden];
@@ -228,13 +275,16 @@ abstract class ExpertContract extends OpContract {
       double[] row = Arrays.copyOfRange(logits, t * numExperts, (t + 1) * numExperts);
       double[] weights = new RouterFormula(spec, row, new double[0]).weights;
       for (int e = 0; e < numExperts; e++) {
+        if (weights[e] == 0) {
+          continue;
+        }
         double[] out = expert(c, experts.get(e), c.in(t));
         for (int i = 0; i < hidden; i++) {
           want[t * hidden + i] += weights[e] * out[i];
         }
       }
     }
-    Near.ofLargest("moe", c.run(provider(), y), want, tolerance(5e-6));
+    Near.ofLargest("moe", c.run(provider(), y), want, tolerance);
   }
 
   private static double[] expert(OpCase c, Expert e, double[] x) {

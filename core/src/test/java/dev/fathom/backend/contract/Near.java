@@ -36,9 +36,10 @@ public final class Near {
     elementwise(what, got, want, magnitude, relative);
   }
 
-  /** Asserts |got - want| at most relative * max|want|. */
+  /** Asserts |got - want| at most relative * max|want|, over what is no NaN. */
   public static void ofLargest(String what, float[] got, double[] want, double relative) {
-    double largest = Arrays.stream(want).map(Math::abs).max().orElse(0);
+    double largest =
+        Arrays.stream(want).filter(v -> !Double.isNaN(v)).map(Math::abs).max().orElse(0);
     double[] magnitude = new double[want.length];
     Arrays.fill(magnitude, largest);
     elementwise(what, got, want, magnitude, relative);

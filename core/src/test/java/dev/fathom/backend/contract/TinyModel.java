@@ -128,11 +128,7 @@ public final class TinyModel {
     WeightRef plain = weights.normal(name, format, deviation, rows, cols);
     Adapter.Delta delta = merged.get(name.replace(".weight", ""));
     if (delta == null) {
-      // All experts of a layer have one format, as in every checkpoint.
-      boolean keeps = merged.isEmpty() || !name.contains(".experts.");
-      return keeps
-          ? plain
-          : weights.exact(name, OpContract.narrow(weights.values(plain)), rows, cols);
+      return plain;
     }
     double[] values = weights.values(plain).clone();
     for (int r = 0; r < rows; r++) {

@@ -8,6 +8,9 @@ import dev.fathom.backend.WeightSource;
 import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
 import dev.fathom.quant.BlockScaleLayout;
+import dev.fathom.quant.Int4Layout;
+import dev.fathom.quant.Int8Layout;
+import dev.fathom.quant.Mxfp4Layout;
 import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
@@ -18,6 +21,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 
 /**
@@ -33,6 +37,11 @@ public final class WeightFixture implements WeightSource {
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  /** Columns that share a scale in the formats of 4 bits and of integers. */
+  private static final int GROUP = 32;
+
+  private static final double[] E2M1 = {0, 0.5, 1, 1.5, 2, 3, 4, 6};
+
   private final Arena arena = Arena.ofAuto();
   private final Random random;
   private final Map<String, WeightMatrix> matrices = new HashMap<>();
@@ -45,8 +54,17 @@ public final class WeightFixture implements WeightSource {
 
   /** Adds a weight of normal values with a standard deviation, rounded to the format. */
   public WeightRef normal(String name, WeightFormat format, double deviation, int... shape) {
-    if (format == WeightFormat.FP8_E4M3) {
-      return blockFp8(name, shape[0], shape[1], 128, deviation);
+    switch (format) {
+      case FP8_E4M3 -> {
+        return blockFp8(name, shape[0], shape[1], 128, deviation);
+      }
+      case INT8, INT4 -> {
+        return integers(name, format, shape[0], shape[1], deviation);
+      }
+      case MXFP4 -> {
+        return mxfp4(name, shape[0], shape[1], deviation);
+      }
+      case F32, F16, BF16 -> {}
     }
     float[] normal = new float[elements(shape)];
     for (int i = 0; i < normal.length; i++) {
@@ -113,6 +131,73 @@ public final class WeightFixture implements WeightSource {
       }
     }
     return put(name, new int[] {rows, cols}, WeightMatrix.blockFp8(layout, data, scales), decoded);
+  }
+
+  /** Replaces a weight of E4M3 by the same one with a NaN in place of an element. */
+  void putNan(WeightRef weight, int element) {
+    WeightMatrix old = read(weight);
+    MemorySegment data = segment(old.data().byteSize()).copyFrom(old.data());
+    data.set(ValueLayout.JAVA_BYTE, element, (byte) 0x7F);
+    double[] decoded = values(weight).clone();
+    decoded[element] = Double.NaN;
+    WeightMatrix matrix =
+        WeightMatrix.blockFp8(
+            Objects.requireNonNull(old.layout()), data, Objects.requireNonNull(old.scales()));
+    put(weight.name(), new int[] {old.rows(), old.cols()}, matrix, decoded);
+  }
+
+  /** Adds random symmetric integers with a random float32 scale for each 32 columns of a row. */
+  private WeightRef integers(
+      String name, WeightFormat format, int rows, int cols, double deviation) {
+    boolean wide = format == WeightFormat.INT8;
+    int groups = (cols + GROUP - 1) / GROUP;
+    int rowBytes = wide ? cols : (cols + 1) / 2;
+    MemorySegment data = segment((long) rows * rowBytes);
+    MemorySegment scales = segment(4L * rows * groups);
+    double[] decoded = new double[rows * cols];
+    int most = wide ? 127 : 7;
+    for (int r = 0; r < rows; r++) {
+      for (int c = 0; c < cols; c++) {
+        int group = r * groups + c / GROUP;
+        if (c % GROUP == 0) {
+          scales.setAtIndex(
+              FLOAT, group, (float) (deviation * 2 / most * (0.5 + random.nextDouble())));
+        }
+        int q = random.nextInt(2 * most + 1) - most;
+        decoded[r * cols + c] = (double) q * scales.getAtIndex(FLOAT, group);
+        long at = (long) r * rowBytes + (wide ? c : c / 2);
+        int code = wide ? q : (q + 8) << 4 * (c % 2) | data.get(ValueLayout.JAVA_BYTE, at);
+        data.set(ValueLayout.JAVA_BYTE, at, (byte) code);
+      }
+    }
+    WeightMatrix matrix =
+        wide
+            ? WeightMatrix.int8(
+                new Int8Layout(rows, cols, GROUP, WeightFormat.F32), data, scales, null, null)
+            : WeightMatrix.int4(
+                new Int4Layout(rows, cols, GROUP, WeightFormat.F32), data, scales, null, null);
+    return put(name, new int[] {rows, cols}, matrix, decoded);
+  }
+
+  /** Adds random E2M1 codes with one of two powers of two for each 32 columns. */
+  private WeightRef mxfp4(String name, int rows, int cols, double deviation) {
+    MemorySegment data = segment((long) rows * cols / 2);
+    MemorySegment scales = segment((long) rows * cols / GROUP);
+    double[] decoded = new double[rows * cols];
+    int exponent = Math.getExponent(deviation / 3);
+    for (int i = 0; i < decoded.length; i++) {
+      if (i % GROUP == 0) {
+        int bits = 127 + exponent + random.nextInt(2);
+        scales.set(ValueLayout.JAVA_BYTE, i / GROUP, (byte) bits);
+      }
+      int code = random.nextInt(16);
+      int both = data.get(ValueLayout.JAVA_BYTE, i / 2) | code << 4 * (i % 2);
+      data.set(ValueLayout.JAVA_BYTE, i / 2, (byte) both);
+      int power = (scales.get(ValueLayout.JAVA_BYTE, i / GROUP) & 0xFF) - 127;
+      decoded[i] = (code < 8 ? 1 : -1) * E2M1[code % 8] * Math.pow(2, power);
+    }
+    WeightMatrix matrix = WeightMatrix.mxfp4(new Mxfp4Layout(rows, cols), data, scales);
+    return put(name, new int[] {rows, cols}, matrix, decoded);
   }
 
   private byte e4m3Code() {

@@ -5,6 +5,7 @@ import dev.fathom.quant.BlockScaleLayout;
 import dev.fathom.quant.Int4Layout;
 import dev.fathom.quant.Int8Layout;
 import dev.fathom.quant.RowReader;
+import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -119,6 +120,21 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
   /** Returns the floats of scratch of a thread that multiplies matrices of so many columns. */
   public static int scratchLen(int cols) {
     return Math.max(Tile.scratchLen(cols), IntegerPanels.scratch(cols));
+  }
+
+  /**
+   * Returns the order of the matrices of a format, but for those that no kernel of the format takes
+   * as they are: their order is {@link Order#NATURAL}.
+   */
+  public static Order order(WeightFormat format) {
+    return switch (format) {
+      case F32 -> Order.NATURAL;
+      case BF16 -> Order.PAIRS;
+      case F16 -> Order.HALVES;
+      case FP8_E4M3 -> Order.QUADS;
+      case MXFP4 -> Order.OCTETS;
+      case INT8, INT4 -> Order.BYTES;
+    };
   }
 
   /** Returns the order in which {@link #multiply} wants its vectors. */
