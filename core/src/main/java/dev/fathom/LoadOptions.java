@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * How a model is loaded. Immutable: each method with an argument returns changed options. Checked
  * where they are set.
  */
-public final class LoadOptions {
+public final class LoadOptions implements Cloneable {
 
   /** Context where neither the options nor a smaller limit of the model says. */
   public static final int DEFAULT_CONTEXT_TOKENS = 8192;
@@ -79,41 +79,11 @@ public final class LoadOptions {
   }
 
   private LoadOptions copy() {
-    LoadOptions copy = new LoadOptions();
-    copy.backend = backend;
-    copy.weights = weights;
-    copy.kvCache = kvCache;
-    copy.contextTokens = contextTokens;
-    copy.maxSequences = maxSequences;
-    copy.prefillChunkTokens = prefillChunkTokens;
-    copy.kvBlockTokens = kvBlockTokens;
-    copy.kvCacheTokens = kvCacheTokens;
-    copy.reserveKvCache = reserveKvCache;
-    copy.prefixCache = prefixCache;
-    copy.kvHostMemory = kvHostMemory;
-    copy.kvFolder = kvFolder;
-    copy.kvFolderLimit = kvFolderLimit;
-    copy.longPromptTokens = longPromptTokens;
-    copy.maxQueuedRequests = maxQueuedRequests;
-    copy.maxQueuedTokens = maxQueuedTokens;
-    copy.threads = threads;
-    copy.vectorBits = vectorBits;
-    copy.activations = activations;
-    copy.prefill = prefill;
-    copy.memoryBudget = memoryBudget;
-    copy.mapWeights = mapWeights;
-    copy.verifyChecksums = verifyChecksums;
-    copy.requireFastBackend = requireFastBackend;
-    copy.requireChat = requireChat;
-    copy.warmUp = warmUp;
-    copy.promptFormat = promptFormat;
-    copy.architecture = architecture;
-    copy.maxAdapters = maxAdapters;
-    copy.adapterMemory = adapterMemory;
-    copy.adapters = adapters;
-    copy.speculation = speculation;
-    copy.compatibility = compatibility;
-    return copy;
+    try {
+      return (LoadOptions) clone();
+    } catch (CloneNotSupportedException e) {
+      throw new AssertionError("the class is Cloneable", e);
+    }
   }
 
   /** Sets the backend: {@code auto} or a backend's name. A named one that cannot run fails. */

@@ -146,7 +146,7 @@ final class LatentAttentionOperation implements Operation {
     long bySegments = 3L * n * groups * (full * SEGMENT + (isLastAlone ? last : 0));
     int count = headsTogether(n * groups, threads);
     long units = n * (long) Math.ceilDiv(heads, count);
-    long byHeads = longest * (1 + 2 * count / HeadScratch.HEADS) * Math.ceilDiv(units, threads);
+    long byHeads = longest * (1 + 2L * count / HeadScratch.HEADS) * Math.ceilDiv(units, threads);
     return bySegments < byHeads;
   }
 

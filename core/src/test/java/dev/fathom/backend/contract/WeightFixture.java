@@ -166,7 +166,7 @@ public final class WeightFixture implements WeightSource {
         int q = random.nextInt(2 * most + 1) - most;
         decoded[r * cols + c] = (double) q * scales.getAtIndex(FLOAT, group);
         long at = (long) r * rowBytes + (wide ? c : c / 2);
-        int code = wide ? q : (q + 8) << 4 * (c % 2) | data.get(ValueLayout.JAVA_BYTE, at);
+        int code = wide ? q : ((q + 8) << (4 * (c % 2))) | data.get(ValueLayout.JAVA_BYTE, at);
         data.set(ValueLayout.JAVA_BYTE, at, (byte) code);
       }
     }
@@ -191,7 +191,7 @@ public final class WeightFixture implements WeightSource {
         scales.set(ValueLayout.JAVA_BYTE, i / GROUP, (byte) bits);
       }
       int code = random.nextInt(16);
-      int both = data.get(ValueLayout.JAVA_BYTE, i / 2) | code << 4 * (i % 2);
+      int both = data.get(ValueLayout.JAVA_BYTE, i / 2) | (code << (4 * (i % 2)));
       data.set(ValueLayout.JAVA_BYTE, i / 2, (byte) both);
       int power = (scales.get(ValueLayout.JAVA_BYTE, i / GROUP) & 0xFF) - 127;
       decoded[i] = (code < 8 ? 1 : -1) * E2M1[code % 8] * Math.pow(2, power);

@@ -224,12 +224,12 @@ final class Int8Matrix extends RowMatrix {
       s1 = w.mul(factors[g1 + g]).fma(f, s1);
       w =
           (FloatVector)
-              ByteVector.fromMemorySegment(B, weights, at + 2 * L, ByteOrder.LITTLE_ENDIAN)
+              ByteVector.fromMemorySegment(B, weights, at + 2L * L, ByteOrder.LITTLE_ENDIAN)
                   .convertShape(VectorOperators.B2F, F, 0);
       s2 = w.mul(factors[g2 + g]).fma(f, s2);
       w =
           (FloatVector)
-              ByteVector.fromMemorySegment(B, weights, at + 3 * L, ByteOrder.LITTLE_ENDIAN)
+              ByteVector.fromMemorySegment(B, weights, at + 3L * L, ByteOrder.LITTLE_ENDIAN)
                   .convertShape(VectorOperators.B2F, F, 0);
       s3 = w.mul(factors[g3 + g]).fma(f, s3);
     }
