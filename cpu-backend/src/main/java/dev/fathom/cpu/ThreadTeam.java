@@ -48,7 +48,7 @@ final class ThreadTeam implements AutoCloseable {
 
   private final Worker[] workers;
   private final AtomicInteger pending = new AtomicInteger();
-  private volatile int epoch;
+  private final AtomicInteger epoch = new AtomicInteger();
   private volatile boolean closed;
   private volatile @Nullable Thread waiting;
   private volatile @Nullable Throwable failure;
@@ -164,10 +164,8 @@ final class ThreadTeam implements AutoCloseable {
     }
   }
 
-  // Only the dispatching thread writes the epoch.
-  @SuppressWarnings("NonAtomicVolatileUpdate")
   private void startWorkers() {
-    epoch++;
+    epoch.incrementAndGet();
     for (Worker worker : workers) {
       if (worker.parked) {
         LockSupport.unpark(worker.thread);
@@ -197,6 +195,8 @@ final class ThreadTeam implements AutoCloseable {
     }
   }
 
+  // Yielding only makes room for others: whoever waits looks again and parks in the end.
+  @SuppressWarnings("ThreadPriorityCheck")
   private static void waitBriefly(int spin) {
     if (spin < SPINS) {
       Thread.onSpinWait();
@@ -253,7 +253,7 @@ final class ThreadTeam implements AutoCloseable {
     public void run() {
       int seen = 0;
       while (awaitEpoch(seen)) {
-        seen = epoch;
+        seen = epoch.get();
         runPart(part);
         if (pending.decrementAndGet() == 0) {
           LockSupport.unpark(waiting);
@@ -263,7 +263,7 @@ final class ThreadTeam implements AutoCloseable {
 
     /** Waits until the epoch is another one; returns false where the team was closed. */
     private boolean awaitEpoch(int seen) {
-      for (int spin = 0; epoch == seen; spin++) {
+      for (int spin = 0; epoch.get() == seen; spin++) {
         if (closed) {
           return false;
         }
@@ -271,7 +271,7 @@ final class ThreadTeam implements AutoCloseable {
           waitBriefly(spin);
         } else {
           parked = true;
-          if (epoch == seen && !closed) {
+          if (epoch.get() == seen && !closed) {
             LockSupport.park(ThreadTeam.this);
           }
           parked = false;
