@@ -253,8 +253,7 @@ final class Step {
       int off,
       int stride,
       int part) {
-    Objects.requireNonNull(products)
-        .multiply(matrix, from, to, first, n, out, off, stride, part, lanes[part]);
+    Objects.requireNonNull(products).multiply(matrix, from, to, first, n, out, off, stride, part);
   }
 
   private static final class Rounder implements ThreadTeam.Work {

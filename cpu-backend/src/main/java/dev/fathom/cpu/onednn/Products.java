@@ -73,7 +73,8 @@ public final class Products implements AutoCloseable {
   /** Returns an upper bound of the bytes that products of these sizes take, but compiled code. */
   public static long bytes(int threads, long elements, int cols) {
     return vectorBytes(elements, cols)
-        + threads * (panelBytes(cols) + (long) MOST * ROWS * Float.BYTES + 2 * PAD_BYTES);
+        + threads * (panelBytes(cols) + (long) MOST * ROWS * Float.BYTES + 2 * PAD_BYTES)
+        + (long) threads * Matrix.scratchLen(cols) * Float.BYTES;
   }
 
   /** A call may read vectors behind the last one, whose results nobody reads. */
@@ -109,7 +110,6 @@ public final class Products implements AutoCloseable {
    *
    * @param matrix rows of as many columns as the rounded vectors have elements
    * @param part which of the team's threads this is
-   * @param scratch {@link Matrix#scratchLen} floats that belong to this thread
    */
   public void multiply(
       Matrix matrix,
@@ -120,8 +120,7 @@ public final class Products implements AutoCloseable {
       float[] out,
       int outOff,
       int outStride,
-      int part,
-      float[] scratch) {
+      int part) {
     int padded = padded(matrix.cols());
     long in = vectors.address() + (long) first * padded * Short.BYTES;
     Worker worker = workers[part];
@@ -129,7 +128,7 @@ public final class Products implements AutoCloseable {
     for (int row = from / ROWS * ROWS; row < to; row += ROWS) {
       int begin = Math.max(from, row);
       int end = Math.min(to, row + ROWS);
-      long weights = worker.weights(matrix, row, scratch);
+      long weights = worker.weights(matrix, row);
       for (int i = 0; i < n; i += MOST) {
         int m = Math.min(MOST, n - i);
         worker.multiply(matrix, row, weights, in + (long) i * padded * Short.BYTES, m);

@@ -19,6 +19,7 @@ final class Worker implements AutoCloseable {
   private final Arena arena;
   private final MemorySegment panel;
   private final MemorySegment results;
+  private final float[] scratch;
   private final long stream;
   private final List<Shapes> shapes = new ArrayList<>();
   private MemorySegment pad = MemorySegment.NULL;
@@ -28,6 +29,7 @@ final class Worker implements AutoCloseable {
   private record Shapes(int cols, boolean panel, @Nullable Product[][] products) {}
 
   Worker(Library library, int cols, Arena arena) {
+    this.scratch = new float[Matrix.scratchLen(cols)];
     this.library = library;
     this.arena = arena;
     this.panel = arena.allocate(Products.panelBytes(cols), 64);
@@ -52,7 +54,7 @@ final class Worker implements AutoCloseable {
   }
 
   /** Returns the address of the rows from a multiple of {@link Products#ROWS} on. */
-  long weights(Matrix matrix, int row, float[] scratch) {
+  long weights(Matrix matrix, int row) {
     MemorySegment stored = matrix.bf16Rows();
     if (stored != null) {
       return stored.address() + (long) row * matrix.cols() * Short.BYTES;
