@@ -12,6 +12,7 @@ import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Products with bfloat16 rows. An int lane holds two weights: shifted left it is the even one as
@@ -36,8 +37,8 @@ final class Bf16Matrix extends RowMatrix {
   }
 
   @Override
-  public MemorySegment bf16Rows() {
-    return data;
+  public @Nullable MemorySegment bf16Rows() {
+    return data.isNative() ? data : null;
   }
 
   private long rowByte(int r) {

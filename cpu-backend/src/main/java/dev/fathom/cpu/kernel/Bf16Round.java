@@ -30,8 +30,9 @@ public final class Bf16Round {
 
   private Bf16Round() {}
 
-  /** Writes in[off, off + len) to the bytes [at, at + 2 len) of the segment. */
-  public static void run(float[] in, int off, MemorySegment out, long at, int len) {
+  /** Writes in[off, off + len) to the bytes [at, at + 2 len) of a native segment. */
+  public static void run(float[] in, int off, MemorySegment target, long at, int len) {
+    MemorySegment out = NativeMemory.of(target);
     int body = len - len % (2 * L);
     for (int i = 0; i < body; i += 2 * L) {
       FloatVector low = FloatVector.fromArray(F, in, off + i);

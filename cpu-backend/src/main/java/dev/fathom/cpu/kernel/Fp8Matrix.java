@@ -229,8 +229,9 @@ final class Fp8Matrix extends RowMatrix {
     }
   }
 
-  private void decodeBf16(int r, MemorySegment out, long target) {
-    MemorySegment weights = data;
+  private void decodeBf16(int r, MemorySegment to, long target) {
+    MemorySegment weights = NativeMemory.of(data);
+    MemorySegment out = NativeMemory.of(to);
     float[] factors = scales;
     int row = scaleRow(r);
     int shift = blockShift;

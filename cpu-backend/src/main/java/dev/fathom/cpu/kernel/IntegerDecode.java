@@ -67,15 +67,16 @@ final class IntegerDecode {
     }
   }
 
-  private void run8(long at, float[] t, int scales, int offsets, MemorySegment out, long target) {
-    MemorySegment weights = data;
+  private void run8(long at, float[] t, int scales, int offsets, MemorySegment to, long target) {
+    MemorySegment weights = NativeMemory.of(data);
+    MemorySegment out = NativeMemory.of(to);
     for (int c = 0; c < columns; c += 2) {
       int group = Math.min(groups - 1, c / groupSize) * 2 * L;
       FloatVector scale = FloatVector.fromArray(F, t, scales + group);
       FloatVector odd = FloatVector.fromArray(F, t, offsets + group);
       FloatVector even = scale.fma(FloatVector.broadcast(F, -MIDDLE_8), odd);
       IntVector v = IntVector.fromMemorySegment(I, weights, at + 2L * c * L, LITTLE);
-      long to = target + (long) (c / 2) * STEP;
+      long row = target + (long) (c / 2) * STEP;
       FloatVector w = (FloatVector) v.and(0xFF).convert(VectorOperators.I2F, 0);
       IntVector low = w.fma(scale, even).reinterpretAsInts().add(Bf16Round.HALF);
       w =
@@ -86,7 +87,7 @@ final class IntegerDecode {
       IntVector high = w.fma(scale, odd).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, to, LITTLE);
+          .intoMemorySegment(out, row, LITTLE);
       scale = FloatVector.fromArray(F, t, scales + group + L);
       odd = FloatVector.fromArray(F, t, offsets + group + L);
       even = scale.fma(FloatVector.broadcast(F, -MIDDLE_8), odd);
@@ -98,18 +99,19 @@ final class IntegerDecode {
       high = w.fma(scale, odd).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, to + 4L * L, LITTLE);
+          .intoMemorySegment(out, row + 4L * L, LITTLE);
     }
   }
 
-  private void run4(long at, float[] t, int scales, int offsets, MemorySegment out, long target) {
-    MemorySegment weights = data;
+  private void run4(long at, float[] t, int scales, int offsets, MemorySegment to, long target) {
+    MemorySegment weights = NativeMemory.of(data);
+    MemorySegment out = NativeMemory.of(to);
     for (int c = 0; c < columns; c += 4) {
       int group = Math.min(groups - 1, c / groupSize) * 2 * L;
       FloatVector scale = FloatVector.fromArray(F, t, scales + group);
       FloatVector offset = FloatVector.fromArray(F, t, offsets + group);
       IntVector v = IntVector.fromMemorySegment(I, weights, at + (long) c * L, LITTLE);
-      long to = target + (long) (c / 2) * STEP;
+      long row = target + (long) (c / 2) * STEP;
       FloatVector w = (FloatVector) v.and(0xF).convert(VectorOperators.I2F, 0);
       IntVector low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       w =
@@ -118,7 +120,7 @@ final class IntegerDecode {
       IntVector high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, to, LITTLE);
+          .intoMemorySegment(out, row, LITTLE);
       w =
           (FloatVector)
               v.lanewise(VectorOperators.LSHR, 8).and(0xF).convert(VectorOperators.I2F, 0);
@@ -129,7 +131,7 @@ final class IntegerDecode {
       high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, to + STEP, LITTLE);
+          .intoMemorySegment(out, row + STEP, LITTLE);
       scale = FloatVector.fromArray(F, t, scales + group + L);
       offset = FloatVector.fromArray(F, t, offsets + group + L);
       w =
@@ -142,7 +144,7 @@ final class IntegerDecode {
       high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, to + 4L * L, LITTLE);
+          .intoMemorySegment(out, row + 4L * L, LITTLE);
       w =
           (FloatVector)
               v.lanewise(VectorOperators.LSHR, 24).and(0xF).convert(VectorOperators.I2F, 0);
@@ -151,7 +153,7 @@ final class IntegerDecode {
       high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, to + STEP + 4L * L, LITTLE);
+          .intoMemorySegment(out, row + STEP + 4L * L, LITTLE);
     }
   }
 }

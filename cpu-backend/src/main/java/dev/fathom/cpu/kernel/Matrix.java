@@ -149,7 +149,7 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
     return source::decodeRow;
   }
 
-  /** Returns the rows where they are stored as bfloat16, one after the other, or null. */
+  /** Returns the rows if they lie in native memory as bfloat16, one after the other, or null. */
   public @Nullable MemorySegment bf16Rows() {
     return null;
   }
@@ -165,7 +165,7 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
    *
    * @param from first row, a multiple of 64
    * @param to end of the rows, at most 64 further on
-   * @param out memory for 64 rows of columns that are filled up so
+   * @param out native memory for 64 rows of columns that are filled up so
    * @param scratch {@link #scratchLen} floats that belong to this thread
    */
   public abstract void decodeBf16(int from, int to, MemorySegment out, float[] scratch);
