@@ -36,9 +36,10 @@ final class PagedKv implements AutoCloseable {
    *
    * @param group whose block tables name its blocks
    * @param layout where a token lies in a block
+   * @param bytes what reads its rows where it has an 8-bit format
    * @param blocks all blocks
    */
-  record Layer(int group, KvLayout layout, MemorySegment blocks) {}
+  record Layer(int group, KvLayout layout, ByteRows bytes, MemorySegment blocks) {}
 
   private final Arena arena = Arena.ofShared();
   private final List<KvGroup> groups;
@@ -51,7 +52,8 @@ final class PagedKv implements AutoCloseable {
       for (KvSpec spec : group.specs()) {
         KvLayout layout = new KvLayout(spec, options.kvFormat(), slots);
         long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks(group.id()));
-        layers.put(spec, new Layer(group.id(), layout, arena.allocate(bytes, 64)));
+        MemorySegment blocks = arena.allocate(bytes, 64);
+        layers.put(spec, new Layer(group.id(), layout, new ByteRows(layout), blocks));
       }
     }
   }
@@ -129,13 +131,11 @@ final class PagedKv implements AutoCloseable {
       float[] target,
       int off) {
     KvFormat format = layer.layout().format();
-    long at = rowByte(layer, batch, sequence, position) + (long) first * format.bytesPerElement();
-    switch (format) {
-      case F32, BF16 -> readFloats(layer, at, len, target, off);
-      case FP8_E4M3, FP8_E5M2 -> {
-        long row = rowByte(layer, batch, sequence, position);
-        KvRows.read(layer.layout(), layer.blocks(), row, first, len, target, off);
-      }
+    long row = rowByte(layer, batch, sequence, position);
+    if (format.isByte()) {
+      layer.bytes().read(layer.blocks(), row, first, len, target, off);
+    } else {
+      readFloats(layer, row + (long) first * format.bytesPerElement(), len, target, off);
     }
   }
 
@@ -145,18 +145,16 @@ final class PagedKv implements AutoCloseable {
    */
   void readRows(StepBatch batch, int sequence, Layer layer, int first, int m, float[] target) {
     int width = layer.layout().spec().elementsPerToken();
-    KvFormat format = layer.layout().format();
-    if (format.isByte()) {
-      for (int i = 0; i < m; i++) {
-        read(batch, sequence, layer, first + i, 0, width, target, i * width);
-      }
-      return;
-    }
+    boolean isByte = layer.layout().format().isByte();
     int slots = layer.layout().blockTokens();
     for (int i = 0; i < m; ) {
       int rows = Math.min(m - i, slots - (first + i) % slots);
       long at = rowByte(layer, batch, sequence, first + i);
-      readFloats(layer, at, rows * width, target, i * width);
+      if (isByte) {
+        layer.bytes().readAll(layer.blocks(), at, rows, target, i * width);
+      } else {
+        readFloats(layer, at, rows * width, target, i * width);
+      }
       i += rows;
     }
   }

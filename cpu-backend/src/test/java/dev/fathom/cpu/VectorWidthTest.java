@@ -47,6 +47,7 @@ class VectorWidthTest {
         goldens += runAll(new Goldens(provider), GoldenContract.class);
         contracts += runAll(new Operations(provider), BackendContract.class);
       }
+      ByteRowsTest.checkAll();
       System.out.println(
           "bits=" + Lanes.vectorBits() + " goldens=" + goldens + " contracts=" + contracts);
     }
