@@ -63,7 +63,7 @@ final class ByteRows {
     int scaledEnd = Math.min(end, quantized);
     int e = first;
     int inVector = first % vector;
-    long scale = row + scales + 4L * (first / vector * Math.ceilDiv(vector, group));
+    long scale = row + scales + 4L * (first / vector) * Math.ceilDiv(vector, group);
     scale += 4L * (inVector / group);
     while (e < scaledEnd) {
       int toGroupEnd = Math.min(vector - inVector, group - inVector % group);

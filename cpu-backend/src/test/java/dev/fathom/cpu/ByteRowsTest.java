@@ -61,8 +61,19 @@ class ByteRowsTest {
   @MethodSource("layouts")
   void everyCodeWithEveryKindOfScaleIsReadAsTheCommonCodeReadsIt(KvLayout layout) {
     float[] scales = {
-      1f, 0f, -0f, Float.MIN_VALUE, 0x1p-130f, 0x1.9p-126f, 1.2345e-3f, -7.1f, 0x1p119f,
-      Float.MAX_VALUE, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN
+      1f,
+      0f,
+      -0f,
+      Float.MIN_VALUE,
+      0x1p-130f,
+      0x1.9p-126f,
+      1.2345e-3f,
+      -7.1f,
+      0x1p119f,
+      Float.MAX_VALUE,
+      Float.POSITIVE_INFINITY,
+      Float.NEGATIVE_INFINITY,
+      Float.NaN
     };
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment blocks = arena.allocate(layout.blockBytes(), 8);

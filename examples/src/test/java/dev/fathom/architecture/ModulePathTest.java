@@ -31,6 +31,7 @@ class ModulePathTest {
           "dev.fathom.backend.reference",
           "dev.fathom.cpu",
           "dev.fathom.cpu.kernel",
+          "dev.fathom.cpu.onednn",
           "dev.fathom.cuda",
           "dev.fathom.engine",
           "dev.fathom.grammar",

@@ -38,12 +38,12 @@ public final class Fp8Decode {
   private static final int SIGN = 0x80000000;
 
   private static final int E4M3_SHIFT = 20;
-  private static final int E4M3_BIAS = 127 - 7 << 23;
+  private static final int E4M3_BIAS = (127 - 7) << 23;
   private static final float E4M3_NORMAL = 0x1p-6f;
   private static final int E4M3_NAN = MAGNITUDE << E4M3_SHIFT;
 
   private static final int E5M2_SHIFT = 21;
-  private static final int E5M2_BIAS = 127 - 15 << 23;
+  private static final int E5M2_BIAS = (127 - 15) << 23;
   private static final float E5M2_NORMAL = 0x1p-14f;
   private static final int E5M2_INFINITY = 0x7C << E5M2_SHIFT;
 

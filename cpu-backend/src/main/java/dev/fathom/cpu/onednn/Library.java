@@ -25,6 +25,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Its files are copied out of the jar, loaded and deleted again. Its own threads are never
  * started: whoever calls it says first that the calling thread is alone ({@link #useOneThread}).
  */
+// Loading native code and calling it is what this class is for.
+@SuppressWarnings("restricted")
 final class Library {
 
   /** What to add to a program that wants this library. */
@@ -176,7 +178,6 @@ final class Library {
     }
   }
 
-  @SuppressWarnings("restricted")
   private static Library load(Path folder) throws IOException {
     copy(OPENMP, folder);
     copy(ONEDNN, folder);
@@ -225,7 +226,6 @@ final class Library {
     return function(symbols, name, FunctionDescriptor.of(JAVA_INT, arguments));
   }
 
-  @SuppressWarnings("restricted")
   private static MethodHandle function(
       SymbolLookup symbols, String name, FunctionDescriptor signature) {
     MemorySegment address =

@@ -61,7 +61,8 @@ class ProductsTest {
       {40, 207, 70},
       {100, 96, 129}
     };
-    return Stream.of("f32", "bf16", "f16", "fp8", "fp8 of 32", "int8", "int8 zeros", "int4", "int4 zeros")
+    return Stream.of(
+            "f32", "bf16", "f16", "fp8", "fp8 of 32", "int8", "int8 zeros", "int4", "int4 zeros")
         .flatMap(f -> Stream.of(sizes).map(s -> Arguments.of(f, s[0], s[1], s[2])));
   }
 
