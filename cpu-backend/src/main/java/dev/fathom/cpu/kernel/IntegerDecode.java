@@ -19,9 +19,6 @@ import jdk.incubator.vector.VectorOperators;
  */
 final class IntegerDecode {
 
-  private static final int MIDDLE_4 = 8;
-  private static final int MIDDLE_8 = 128;
-
   /** Bytes from two columns of a row to the next two. */
   private static final int STEP = 64 * Integer.BYTES;
 
@@ -56,7 +53,7 @@ final class IntegerDecode {
    */
   void run(long at, float[] tables, int scales, MemorySegment out, long target) {
     int len = groups * 2 * L;
-    int middle = bits == 4 ? MIDDLE_4 : 0;
+    int middle = bits == 4 ? IntegerPanels.MIDDLE_4 : 0;
     for (int i = scales; i < scales + len; i++) {
       tables[i + len] = -(tables[i + len] + middle) * tables[i];
     }
@@ -74,7 +71,7 @@ final class IntegerDecode {
       int group = Math.min(groups - 1, c / groupSize) * 2 * L;
       FloatVector scale = FloatVector.fromArray(F, t, scales + group);
       FloatVector odd = FloatVector.fromArray(F, t, offsets + group);
-      FloatVector even = scale.fma(FloatVector.broadcast(F, -MIDDLE_8), odd);
+      FloatVector even = scale.fma(FloatVector.broadcast(F, -IntegerPanels.MIDDLE_8), odd);
       IntVector v = IntVector.fromMemorySegment(I, weights, at + 2L * c * L, LITTLE);
       long row = target + (long) (c / 2) * STEP;
       FloatVector w = (FloatVector) v.and(0xFF).convert(VectorOperators.I2F, 0);
@@ -90,7 +87,7 @@ final class IntegerDecode {
           .intoMemorySegment(out, row, LITTLE);
       scale = FloatVector.fromArray(F, t, scales + group + L);
       odd = FloatVector.fromArray(F, t, offsets + group + L);
-      even = scale.fma(FloatVector.broadcast(F, -MIDDLE_8), odd);
+      even = scale.fma(FloatVector.broadcast(F, -IntegerPanels.MIDDLE_8), odd);
       w =
           (FloatVector)
               v.lanewise(VectorOperators.LSHR, 16).and(0xFF).convert(VectorOperators.I2F, 0);

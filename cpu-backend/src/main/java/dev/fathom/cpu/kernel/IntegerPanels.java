@@ -43,8 +43,10 @@ final class IntegerPanels extends Matrix implements Integers {
   /** Vectors that meet a panel together. */
   private static final int TOKENS = 4;
 
-  private static final int MIDDLE_4 = 8;
-  private static final int MIDDLE_8 = 128;
+  /** What codes of 4 bits, and of even columns of 8 bits, lie above what they are. */
+  static final int MIDDLE_4 = 8;
+
+  static final int MIDDLE_8 = 128;
 
   /** Blocks whose parts are summed before they are joined: they stay in the first cache. */
   private static final int PARTS = 16;
@@ -239,9 +241,6 @@ final class IntegerPanels extends Matrix implements Integers {
   @Override
   public void decodeBf16(int from, int to, MemorySegment out, float[] scratch) {
     for (int panel = from / P; panel * P < to; panel++) {
-      if (!hasZeros) {
-        Arrays.fill(scratch, TABLES + groups * P, TABLES + 2 * groups * P, 0f);
-      }
       readScales(panel, scratch);
       long at = (long) panel * panelBytes;
       long target = (long) (panel * P - from) * Integer.BYTES;
@@ -276,9 +275,6 @@ final class IntegerPanels extends Matrix implements Integers {
       int outOff,
       int outStride,
       float[] scratch) {
-    if (!hasZeros) {
-      Arrays.fill(scratch, TABLES + groups * P, TABLES + 2 * groups * P, 0f);
-    }
     for (int panel = from / P; panel * P < to; panel++) {
       int begin = Math.max(from, panel * P);
       int len = Math.min(to, (panel + 1) * P) - begin;
@@ -308,6 +304,8 @@ final class IntegerPanels extends Matrix implements Integers {
       for (int i = 0; i < len; i++) {
         scratch[TABLES + len + i] = zeros.get(ValueLayout.JAVA_BYTE, (long) panel * len + i);
       }
+    } else {
+      Arrays.fill(scratch, TABLES + len, TABLES + 2 * len, 0f);
     }
   }
 
