@@ -27,10 +27,10 @@ final class DecodedMatrix extends RowMatrix {
   }
 
   @Override
-  void four(int r, int last, float[] x, int off, float[] lanes) {
+  void four(int r, int step, int last, float[] x, int off, float[] lanes) {
     float[] row = new float[cols()];
     for (int k = 0; k < 4; k++) {
-      source.read(Math.min(r + k, last), row, 0);
+      source.read(Math.min(r + k * step, last), row, 0);
       Tile.lanes(row, body(), x, off, lanes, k * Lanes.L);
     }
   }

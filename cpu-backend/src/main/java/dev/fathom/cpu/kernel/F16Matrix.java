@@ -77,13 +77,13 @@ final class F16Matrix extends RowMatrix {
   }
 
   @Override
-  void four(int r, int last, float[] x, int off, float[] lanes) {
+  void four(int r, int step, int last, float[] x, int off, float[] lanes) {
     MemorySegment weights = NativeMemory.of(data);
     int body = body();
     long a = rowByte(r);
-    long b = rowByte(Math.min(r + 1, last));
-    long c = rowByte(Math.min(r + 2, last));
-    long d = rowByte(Math.min(r + 3, last));
+    long b = rowByte(Math.min(r + step, last));
+    long c = rowByte(Math.min(r + 2 * step, last));
+    long d = rowByte(Math.min(r + 3 * step, last));
     FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
     for (int i = 0; i < body; i += 2 * L) {
       FloatVector even = FloatVector.fromArray(F, x, off + i);

@@ -89,12 +89,12 @@ final class Int8Matrix extends RowMatrix {
   }
 
   @Override
-  void four(int r, int last, float[] x, int off, float[] lanes) {
+  void four(int r, int step, int last, float[] x, int off, float[] lanes) {
     MemorySegment weights = NativeMemory.of(data);
     int cols = cols();
-    int rb = Math.min(r + 1, last);
-    int rc = Math.min(r + 2, last);
-    int rd = Math.min(r + 3, last);
+    int rb = Math.min(r + step, last);
+    int rc = Math.min(r + 2 * step, last);
+    int rd = Math.min(r + 3 * step, last);
     FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
     for (int g = 0, c = 0; g < groups; g++) {
       FloatVector fa = FloatVector.broadcast(F, scales[r * groups + g]);

@@ -23,6 +23,7 @@ final class IntegerDecode {
   private static final int STEP = 64 * Integer.BYTES;
 
   private final MemorySegment data;
+  private final long stream;
   private final int bits;
   private final int columns;
   private final int groups;
@@ -32,11 +33,13 @@ final class IntegerDecode {
    * Describes the panels of a matrix.
    *
    * @param data all panels
+   * @param stream bytes from a stream to the next
    * @param columns columns, filled up
    * @param groupSize columns of a group, a multiple of 32 where there are several
    */
-  IntegerDecode(MemorySegment data, int bits, int columns, int groups, int groupSize) {
+  IntegerDecode(MemorySegment data, long stream, int bits, int columns, int groups, int groupSize) {
     this.data = data;
+    this.stream = stream;
     this.bits = bits;
     this.columns = columns;
     this.groups = groups;
@@ -46,7 +49,7 @@ final class IntegerDecode {
   /**
    * Decodes a panel.
    *
-   * @param at its first byte
+   * @param at its first byte in the first stream
    * @param tables its scales [group][2 L], and behind them its zero points, which are overwritten
    * @param scales where the scales begin
    * @param target where the first two columns of its first row go
@@ -72,7 +75,8 @@ final class IntegerDecode {
       FloatVector scale = FloatVector.fromArray(F, t, scales + group);
       FloatVector odd = FloatVector.fromArray(F, t, offsets + group);
       FloatVector even = scale.fma(FloatVector.broadcast(F, -IntegerPanels.MIDDLE_8), odd);
-      IntVector v = IntVector.fromMemorySegment(I, weights, at + 2L * c * L, LITTLE);
+      long from = at + c / 8 * (4L * L) + c % 8 / 2 * stream;
+      IntVector v = IntVector.fromMemorySegment(I, weights, from, LITTLE);
       long row = target + (long) (c / 2) * STEP;
       FloatVector w = (FloatVector) v.and(0xFF).convert(VectorOperators.I2F, 0);
       IntVector low = w.fma(scale, even).reinterpretAsInts().add(Bf16Round.HALF);
@@ -107,7 +111,8 @@ final class IntegerDecode {
       int group = Math.min(groups - 1, c / groupSize) * 2 * L;
       FloatVector scale = FloatVector.fromArray(F, t, scales + group);
       FloatVector offset = FloatVector.fromArray(F, t, offsets + group);
-      IntVector v = IntVector.fromMemorySegment(I, weights, at + (long) c * L, LITTLE);
+      long from = at + c / 8 * (4L * L) + c % 8 / 4 * stream;
+      IntVector v = IntVector.fromMemorySegment(I, weights, from, LITTLE);
       long row = target + (long) (c / 2) * STEP;
       FloatVector w = (FloatVector) v.and(0xF).convert(VectorOperators.I2F, 0);
       IntVector low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);

@@ -22,9 +22,10 @@ import jdk.incubator.vector.VectorSpecies;
 final class IntegerKernel {
 
   private static final VectorSpecies<Short> S = F.withLanes(short.class);
-  private static final int LOW_4 = 0x000F000F;
-  private static final int LOW_8 = 0x00FF00FF;
-  private static final short BIAS_8 = 128;
+  private static final int[] LOW_4 = Lanes.filled(0x000F000F);
+  private static final int[] LOW_8 = Lanes.filled(0x00FF00FF);
+  private static final int[] BIAS_8 = Lanes.filled(0x00800080);
+  private static final int[] DOWN_8 = Lanes.filled(0x00080008);
 
   // A float16 between the sign and the exponent's last bits of a float32, and what is then missing.
   private static final int FLOAT_BITS = 0x8FFFE000;
@@ -32,8 +33,10 @@ final class IntegerKernel {
 
   // Makes the low half of an int a number from 0 on, which takes nothing from the high half.
   private static final int BIAS_16 = 1 << 15;
+  private static final int[] TOP_16 = Lanes.filled(BIAS_16);
 
   private final MemorySegment data;
+  private final long stream;
   private final int columns;
   private final int groups;
   private final int blocksOfGroup;
@@ -42,12 +45,14 @@ final class IntegerKernel {
    * Describes the panels of a matrix.
    *
    * @param data all panels
+   * @param stream bytes from a stream to the next
    * @param blocks blocks of 32 columns, the last one filled up
    * @param groups groups of a row
    * @param blocksOfGroup blocks of a group, the last one may have fewer
    */
-  IntegerKernel(MemorySegment data, int blocks, int groups, int blocksOfGroup) {
+  IntegerKernel(MemorySegment data, long stream, int blocks, int groups, int blocksOfGroup) {
     this.data = data;
+    this.stream = stream;
     this.columns = blocks * Activation.BLOCK;
     this.groups = groups;
     this.blocksOfGroup = blocksOfGroup;
@@ -60,26 +65,28 @@ final class IntegerKernel {
   void one4(long at, float[] x, int x0, int from, int end, float[] out, int to) {
     MemorySegment weights = NativeMemory.of(data);
     int target = to;
+    IntVector low = IntVector.fromArray(I, LOW_4, 0);
+    long next = stream;
     for (int c = from; c < end; c += 8, target += L) {
-      long w = at + (long) c * L;
+      long w = at + c / 8 * (4L * L);
       int k = x0 + c;
       IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
-      ShortVector n = v.and(LOW_4).reinterpretAsShorts();
+      ShortVector n = v.and(low).reinterpretAsShorts();
       ShortVector sum = n.mul(FloatVector.broadcast(F, x[k]).reinterpretAsShorts());
-      n = v.lanewise(VectorOperators.LSHR, 4).and(LOW_4).reinterpretAsShorts();
+      n = v.lanewise(VectorOperators.LSHR, 4).and(low).reinterpretAsShorts();
       sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 1]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 8).and(LOW_4).reinterpretAsShorts();
+      n = v.lanewise(VectorOperators.LSHR, 8).and(low).reinterpretAsShorts();
       sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 2]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 12).and(LOW_4).reinterpretAsShorts();
+      n = v.lanewise(VectorOperators.LSHR, 12).and(low).reinterpretAsShorts();
       sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 3]).reinterpretAsShorts()));
-      v = IntVector.fromMemorySegment(I, weights, w + 4L * L, LITTLE);
-      n = v.and(LOW_4).reinterpretAsShorts();
+      v = IntVector.fromMemorySegment(I, weights, w + next, LITTLE);
+      n = v.and(low).reinterpretAsShorts();
       sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 4).and(LOW_4).reinterpretAsShorts();
+      n = v.lanewise(VectorOperators.LSHR, 4).and(low).reinterpretAsShorts();
       sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 5]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 8).and(LOW_4).reinterpretAsShorts();
+      n = v.lanewise(VectorOperators.LSHR, 8).and(low).reinterpretAsShorts();
       sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 6]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 12).and(LOW_4).reinterpretAsShorts();
+      n = v.lanewise(VectorOperators.LSHR, 12).and(low).reinterpretAsShorts();
       sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 7]).reinterpretAsShorts()));
       sum.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target);
     }
@@ -193,14 +200,16 @@ final class IntegerKernel {
   void four4(long at, float[] x, int x0, int x1, int x2, int x3, float[] out, int to) {
     MemorySegment weights = NativeMemory.of(data);
     int tooMuch = columns + 2 * (columns / Activation.BLOCK);
-    long w = at;
+    long next = stream;
     int target = to;
+    IntVector low = IntVector.fromArray(I, LOW_4, 0);
     for (int c = 0; c < columns; c += Activation.BLOCK, target += 4 * L) {
       ShortVector s0 = ShortVector.zero(S), s1 = s0, s2 = s0, s3 = s0;
-      for (int k = c; k < c + Activation.BLOCK; k += 4, w += 4L * L) {
+      for (int k = c; k < c + Activation.BLOCK; k += 4) {
+        long w = at + k / 8 * (4L * L) + k % 8 / 4 * next;
         IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
         for (int i = 0; i < 4; i++) {
-          ShortVector n = v.lanewise(VectorOperators.LSHR, 4 * i).and(LOW_4).reinterpretAsShorts();
+          ShortVector n = v.lanewise(VectorOperators.LSHR, 4 * i).and(low).reinterpretAsShorts();
           s0 = s0.add(n.mul(FloatVector.broadcast(F, x[x0 + k + i]).reinterpretAsShorts()));
           s1 = s1.add(n.mul(FloatVector.broadcast(F, x[x1 + k + i]).reinterpretAsShorts()));
           s2 = s2.add(n.mul(FloatVector.broadcast(F, x[x2 + k + i]).reinterpretAsShorts()));
@@ -300,39 +309,44 @@ final class IntegerKernel {
     int scales = x0 + columns;
     FloatVector low = FloatVector.zero(F);
     FloatVector up = low;
+    IntVector mask = IntVector.fromArray(I, LOW_8, 0);
+    IntVector top = IntVector.fromArray(I, TOP_16, 0);
+    ShortVector bias = IntVector.fromArray(I, BIAS_8, 0).reinterpretAsShorts();
+    ShortVector byteDown = IntVector.fromArray(I, DOWN_8, 0).reinterpretAsShorts();
+    long next = stream;
     for (int c = from; c < end; c += 8) {
-      long w = at + 2L * L * c;
+      long w = at + c / 8 * (4L * L);
       int k = x0 + c;
       IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
-      ShortVector even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
-      ShortVector odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      ShortVector even = v.and(mask).reinterpretAsShorts().sub(bias);
+      ShortVector odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, byteDown);
       even = even.mul(FloatVector.broadcast(F, x[k]).reinterpretAsShorts());
       odd = odd.mul(FloatVector.broadcast(F, x[k + 1]).reinterpretAsShorts());
-      IntVector both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      IntVector both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, top);
       IntVector sum = both;
       IntVector high = both.lanewise(VectorOperators.ASHR, 16);
-      v = IntVector.fromMemorySegment(I, weights, w + 4L * L, LITTLE);
-      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
-      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      v = IntVector.fromMemorySegment(I, weights, w + next, LITTLE);
+      even = v.and(mask).reinterpretAsShorts().sub(bias);
+      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, byteDown);
       even = even.mul(FloatVector.broadcast(F, x[k + 2]).reinterpretAsShorts());
       odd = odd.mul(FloatVector.broadcast(F, x[k + 3]).reinterpretAsShorts());
-      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, top);
       sum = sum.add(both);
       high = high.add(both.lanewise(VectorOperators.ASHR, 16));
-      v = IntVector.fromMemorySegment(I, weights, w + 8L * L, LITTLE);
-      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
-      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      v = IntVector.fromMemorySegment(I, weights, w + 2 * next, LITTLE);
+      even = v.and(mask).reinterpretAsShorts().sub(bias);
+      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, byteDown);
       even = even.mul(FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts());
       odd = odd.mul(FloatVector.broadcast(F, x[k + 5]).reinterpretAsShorts());
-      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, top);
       sum = sum.add(both);
       high = high.add(both.lanewise(VectorOperators.ASHR, 16));
-      v = IntVector.fromMemorySegment(I, weights, w + 12L * L, LITTLE);
-      even = v.and(LOW_8).reinterpretAsShorts().sub(BIAS_8);
-      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, 8);
+      v = IntVector.fromMemorySegment(I, weights, w + 3 * next, LITTLE);
+      even = v.and(mask).reinterpretAsShorts().sub(bias);
+      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, byteDown);
       even = even.mul(FloatVector.broadcast(F, x[k + 6]).reinterpretAsShorts());
       odd = odd.mul(FloatVector.broadcast(F, x[k + 7]).reinterpretAsShorts());
-      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, BIAS_16);
+      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, top);
       sum = sum.add(both);
       high = high.add(both.lanewise(VectorOperators.ASHR, 16));
       FloatVector factor = FloatVector.broadcast(F, x[scales + c / Activation.BLOCK]);

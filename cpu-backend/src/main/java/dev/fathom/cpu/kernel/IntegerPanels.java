@@ -25,6 +25,10 @@ import java.util.Arrays;
  *            +---------------+-------------+
  * </pre>
  *
+ * <p>The steps of 8 columns, 4 of 8 bits or 2 of 4, lie in as many streams: the first ones of all
+ * panels in the first stream, and so on, so that the processor fetches several long runs of memory
+ * at a time.
+ *
  * <p>Rows and columns are filled up. Zero points are signed bytes [panel][group][2 L], and so are
  * scales in float32; those of 4 bits are float16 where all are exactly that, in the order of rows
  * of a step. A product with one row may compute its whole panel; whoever writes rows of a panel
@@ -39,6 +43,9 @@ final class IntegerPanels extends Matrix implements Integers {
 
   /** Rows of a panel. */
   static final int P = 2 * L;
+
+  /** Columns whose steps lie in streams of their own. */
+  private static final int TURN = 8;
 
   /** Vectors that meet a panel together. */
   private static final int TOKENS = 4;
@@ -63,7 +70,9 @@ final class IntegerPanels extends Matrix implements Integers {
   private final MemorySegment scales;
   private final MemorySegment zeros;
   private final int columns;
+  private final int streams;
   private final int panelBytes;
+  private final long streamBytes;
   private final IntegerKernel kernel;
   private final IntegerDecode decode;
 
@@ -75,16 +84,18 @@ final class IntegerPanels extends Matrix implements Integers {
     this.hasZeros = source.hasZeros();
     int blocks = Activation.blocks(cols());
     this.columns = blocks * Activation.BLOCK;
-    this.panelBytes = columns * bits / 8 * P;
+    this.streams = TURN * bits / Short.SIZE;
+    this.panelBytes = columns * bits / 8 * P / streams;
     long panels = Math.ceilDiv(rows(), P);
-    this.data = allocator.allocate(panels * panelBytes, 64);
+    this.streamBytes = panels * panelBytes;
+    this.data = allocator.allocate(streams * streamBytes, 64);
     this.hasHalves = bits == 4 && areHalves(source);
     int scaleBytes = hasHalves ? Short.BYTES : Float.BYTES;
     this.scales = allocator.allocate(panels * groups * P * scaleBytes, 64);
     this.zeros = allocator.allocate(hasZeros ? panels * groups * P : 0, 64);
     int blocksOfGroup = groups == 1 ? Math.max(1, blocks) : groupSize / Activation.BLOCK;
-    this.kernel = new IntegerKernel(data, blocks, groups, blocksOfGroup);
-    this.decode = new IntegerDecode(data, bits, columns, groups, groupSize);
+    this.kernel = new IntegerKernel(data, streamBytes, blocks, groups, blocksOfGroup);
+    this.decode = new IntegerDecode(data, streamBytes, bits, columns, groups, groupSize);
   }
 
   /** Returns whether groups hold whole blocks of activations. */
@@ -123,7 +134,9 @@ final class IntegerPanels extends Matrix implements Integers {
 
   static IntegerPanels of(Integers source, SegmentAllocator allocator) {
     IntegerPanels panels = new IntegerPanels(source, allocator);
-    short[] panel = new short[panels.panelBytes / Short.BYTES];
+    int streams = panels.streams;
+    int len = panels.panelBytes / Short.BYTES;
+    short[] panel = new short[streams * len];
     byte[] row = new byte[Activation.blocks(source.cols()) * Activation.BLOCK];
     for (int first = 0; first < source.rows(); first += P) {
       Arrays.fill(panel, (short) 0);
@@ -132,8 +145,10 @@ final class IntegerPanels extends Matrix implements Integers {
         panels.interleave(row, i, panel);
         panels.putScales(source, first, i);
       }
-      long at = (long) first / P * panels.panelBytes;
-      MemorySegment.copy(panel, 0, panels.data, SHORT, at, panel.length);
+      for (int k = 0; k < streams; k++) {
+        long at = panels.firstByte(first / P) + k * panels.streamBytes;
+        MemorySegment.copy(panel, k * len, panels.data, SHORT, at, len);
+      }
     }
     return panels;
   }
@@ -143,10 +158,17 @@ final class IntegerPanels extends Matrix implements Integers {
     return i % L * 2 + i / L;
   }
 
+  /** Returns where a panel begins in the first stream. */
+  private long firstByte(int panel) {
+    return (long) panel * panelBytes;
+  }
+
+  /** Writes row i of a panel: [stream][C / 8][2 L]. */
   private void interleave(byte[] row, int i, short[] panel) {
-    int at = lane(i);
     int perShort = Short.SIZE / bits;
-    for (int c = 0; c < row.length; c += perShort, at += P) {
+    for (int c = 0; c < row.length; c += perShort) {
+      int stream = c % TURN / perShort;
+      int at = stream * (panel.length / streams) + c / TURN * P + lane(i);
       panel[at] =
           (short)
               (perShort == 2
@@ -214,9 +236,10 @@ final class IntegerPanels extends Matrix implements Integers {
   @Override
   public void codes(int r, byte[] out) {
     int perShort = Short.SIZE / bits;
-    long base = (long) r / P * panelBytes + lane(r % P) * 2L;
+    long base = firstByte(r / P) + (long) lane(r % P) * Short.BYTES;
     for (int c = 0; c < cols(); c++) {
-      int word = data.get(SHORT, base + (long) (c / perShort) * P * Short.BYTES);
+      long stream = c % TURN / perShort * streamBytes;
+      int word = data.get(SHORT, base + stream + (long) (c / TURN) * P * Short.BYTES);
       out[c] = (byte) code(word, c % perShort);
     }
   }
@@ -242,7 +265,7 @@ final class IntegerPanels extends Matrix implements Integers {
   public void decodeBf16(int from, int to, MemorySegment out, float[] scratch) {
     for (int panel = from / P; panel * P < to; panel++) {
       readScales(panel, scratch);
-      long at = (long) panel * panelBytes;
+      long at = firstByte(panel);
       long target = (long) (panel * P - from) * Integer.BYTES;
       decode.run(at, scratch, TABLES, out, target);
     }
@@ -311,7 +334,7 @@ final class IntegerPanels extends Matrix implements Integers {
 
   /** Writes the products of a panel with vectors [i, i + m) to scratch: [m][2 L]. */
   private void products(int panel, Vectors in, int i, int m, float[] scratch) {
-    long at = (long) panel * panelBytes;
+    long at = firstByte(panel);
     float[] x = in.data();
     if (bits == 8) {
       for (int j = 0; j < m; j++) {
@@ -359,7 +382,7 @@ final class IntegerPanels extends Matrix implements Integers {
   /** Writes the products of a panel with one vector without reading the scales before. */
   private void direct4(int panel, float[] x, int x0, float[] scratch, int parts) {
     int blocks = columns / Activation.BLOCK;
-    long at = (long) panel * panelBytes;
+    long at = firstByte(panel);
     long table = (long) panel * groups * P * Short.BYTES;
     Arrays.fill(scratch, 0, P, 0f);
     for (int b = 0; b < blocks; b += PARTS) {

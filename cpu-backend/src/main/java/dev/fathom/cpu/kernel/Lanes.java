@@ -1,6 +1,7 @@
 package dev.fathom.cpu.kernel;
 
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
@@ -48,6 +49,17 @@ public final class Lanes {
   /** Returns the floats of scratch that each thread hands to kernels of single vectors. */
   public static int scratchLen() {
     return 16 * L;
+  }
+
+  /**
+   * Returns L ints of a value. A loop keeps the vector that was read from them in a register, while
+   * it makes constants anew for each use, and may give each constant distance of a shift of shorts
+   * a register of its own.
+   */
+  static int[] filled(int value) {
+    int[] lanes = new int[L];
+    Arrays.fill(lanes, value);
+    return lanes;
   }
 
   /** Returns the sum of the L floats from lanes[off] on; changes them. */

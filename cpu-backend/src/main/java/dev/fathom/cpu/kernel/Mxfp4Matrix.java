@@ -101,9 +101,9 @@ final class Mxfp4Matrix extends RowMatrix {
   }
 
   @Override
-  void four(int r, int last, float[] x, int off, float[] lanes) {
+  void four(int r, int step, int last, float[] x, int off, float[] lanes) {
     for (int k = 0; k < 4; k++) {
-      one(Math.min(r + k, last), x, off, lanes, k * L);
+      one(Math.min(r + k * step, last), x, off, lanes, k * L);
     }
   }
 

@@ -98,7 +98,10 @@ public abstract sealed class RowMatrix extends Matrix
     }
   }
 
-  /** Four rows at a time: one row's sum is a chain that waits for its own additions. */
+  /**
+   * Four rows at a time: one row's sum is a chain that waits for its own additions. They are a
+   * quarter of the rows apart, so that memory is read in four streams as long as they can be.
+   */
   private void multiplyFew(
       int from,
       int to,
@@ -115,12 +118,13 @@ public abstract sealed class RowMatrix extends Matrix
     for (int i = 0; hasFactors && i < n; i++) {
       weigh(from, in.data(), in.offset(first + i), lanes, weighed + i * cols(), 1);
     }
-    for (int r = from; r < to; r += 4) {
+    int step = Math.ceilDiv(to - from, 4);
+    for (int r = from; r < from + step; r++) {
       for (int i = 0; i < n; i++) {
         int off = hasFactors ? weighed + i * cols() : in.offset(first + i);
-        four(r, to - 1, x, off, lanes);
+        four(r, step, to - 1, x, off, lanes);
         Lanes.sums(lanes, 4);
-        put(r, to, in, first + i, lanes, 0, out, outOff + i * outStride + r);
+        put(r, step, to, in, first + i, lanes, 0, out, outOff + i * outStride);
       }
     }
   }
@@ -144,13 +148,14 @@ public abstract sealed class RowMatrix extends Matrix
       for (int i = 0; i < n; i += 2) {
         int off = in.offset(first + i);
         int other = in.offset(first + Math.min(i + 1, n - 1));
-        for (int r = panel; r < end; r += 4) {
-          fourOfTwo(r, end - 1, x, off, other, lanes);
+        int step = Math.ceilDiv(end - panel, 4);
+        for (int r = panel; r < panel + step; r++) {
+          fourOfTwo(r, step, end - 1, x, off, other, lanes);
           Lanes.sums(lanes, 8);
-          int target = outOff + i * outStride + r;
-          put(r, end, in, first + i, lanes, 0, out, target);
+          int target = outOff + i * outStride;
+          put(r, step, end, in, first + i, lanes, 0, out, target);
           if (i + 1 < n) {
-            put(r, end, in, first + i + 1, lanes, 4, out, target + outStride);
+            put(r, step, end, in, first + i + 1, lanes, 4, out, target + outStride);
           }
         }
       }
@@ -159,12 +164,20 @@ public abstract sealed class RowMatrix extends Matrix
 
   /** Writes four sums, or as many as there are rows, with what lies behind the body. */
   private void put(
-      int r, int to, Vectors in, int vector, float[] sums, int at, float[] out, int target) {
+      int r,
+      int step,
+      int to,
+      Vectors in,
+      int vector,
+      float[] sums,
+      int at,
+      float[] out,
+      int target) {
     float share = sumShare();
     boolean hasTail = body() < cols();
-    for (int k = 0; k < Math.min(4, to - r); k++) {
-      float tail = hasTail ? tail(r + k, in.data(), in.offset(vector)) : 0f;
-      out[target + k] = sums[at + k] * share + tail;
+    for (int k = 0, row = r; k < 4 && row < to; k++, row += step) {
+      float tail = hasTail ? tail(row, in.data(), in.offset(vector)) : 0f;
+      out[target + row] = sums[at + k] * share + tail;
     }
   }
 
@@ -194,10 +207,10 @@ public abstract sealed class RowMatrix extends Matrix
   abstract int body();
 
   /**
-   * Writes the sums in lanes of the bodies of rows r, r + 1, r + 2 and r + 3, or of the last row
-   * where there is no such row, with x[off, off + C) to lanes[0, 4 L).
+   * Writes the sums in lanes of the bodies of rows r, r + step, r + 2 step and r + 3 step, or of
+   * the last row where there is no such row, with x[off, off + C) to lanes[0, 4 L).
    */
-  abstract void four(int r, int last, float[] x, int off, float[] lanes);
+  abstract void four(int r, int step, int last, float[] x, int off, float[] lanes);
 
   /** Returns whether there is {@link #fourOfTwo}, for rows without factors. */
   boolean hasPairs() {
@@ -205,7 +218,7 @@ public abstract sealed class RowMatrix extends Matrix
   }
 
   /** Writes the sums of {@link #four} of two vectors, one after the other: [8 L]. */
-  void fourOfTwo(int r, int last, float[] x, int off, int other, float[] lanes) {
+  void fourOfTwo(int r, int step, int last, float[] x, int off, int other, float[] lanes) {
     throw new UnsupportedOperationException("pairs of vectors");
   }
 
