@@ -186,7 +186,7 @@ final class LatentAttentionOperation implements Operation {
       int row = h * (nope + vDim);
       int q = (begin * heads + h) * queryWidth;
       int stride = heads * queryWidth;
-      if (n == 1 && kvB.sumsRows()) {
+      if (n == 1 && kvB.sumsRows(nope)) {
         kvB.sumRows(row, nope, query, q, target, h * width);
       } else {
         absorbDecoded(h, q, latent.rows(part));

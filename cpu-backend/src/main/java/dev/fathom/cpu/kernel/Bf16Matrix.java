@@ -9,6 +9,7 @@ import dev.fathom.quant.Bf16;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -172,46 +173,51 @@ final class Bf16Matrix extends RowMatrix {
   }
 
   @Override
-  public boolean sumsRows() {
-    return cols() % (8 * L) == 0;
+  public boolean sumsRows(int n) {
+    return n % 4 == 0 && body() == cols();
   }
 
   @Override
   public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
-    for (int c = 0; c < cols(); c += 8 * L) {
-      sumColumns(rowByte(r) + 2L * c, n, x, off, out, to + c);
+    Arrays.fill(out, to, to + cols(), 0f);
+    for (int i = 0; i < n; i += 4) {
+      addFour(rowByte(r + i), x, off + i, out, to);
+    }
+    for (int c = to; c < to + cols(); c += 2 * L) {
+      FloatVector even = FloatVector.fromArray(F, out, c);
+      FloatVector odd = FloatVector.fromArray(F, out, c + L);
+      even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, c);
+      even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, c + L);
     }
   }
 
-  /** Sums 8 L columns of n rows from byte {@code at} on. */
-  private void sumColumns(long at, int n, float[] x, int off, float[] out, int to) {
+  /** Adds the four rows from byte {@code at} on, even and odd columns apart. */
+  private void addFour(long at, float[] x, int off, float[] out, int to) {
     MemorySegment weights = NativeMemory.of(data);
-    long row = 2L * cols();
-    FloatVector a0 = FloatVector.zero(F), a1 = a0, b0 = a0, b1 = a0;
-    FloatVector c0 = a0, c1 = a0, d0 = a0, d1 = a0;
-    for (int i = 0; i < n; i++) {
-      FloatVector f = FloatVector.broadcast(F, x[off + i]);
-      long w = at + i * row;
+    int cols = cols();
+    long row = 2L * cols;
+    FloatVector f0 = FloatVector.broadcast(F, x[off]);
+    FloatVector f1 = FloatVector.broadcast(F, x[off + 1]);
+    FloatVector f2 = FloatVector.broadcast(F, x[off + 2]);
+    FloatVector f3 = FloatVector.broadcast(F, x[off + 3]);
+    for (int c = 0; c < cols; c += 2 * L) {
+      long w = at + 2L * c;
+      FloatVector even = FloatVector.fromArray(F, out, to + c);
+      FloatVector odd = FloatVector.fromArray(F, out, to + c + L);
       IntVector pairs = IntVector.fromMemorySegment(I, weights, w, LITTLE);
-      a0 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f, a0);
-      a1 = pairs.and(HIGH).reinterpretAsFloats().fma(f, a1);
-      pairs = IntVector.fromMemorySegment(I, weights, w + 4L * L, LITTLE);
-      b0 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f, b0);
-      b1 = pairs.and(HIGH).reinterpretAsFloats().fma(f, b1);
-      pairs = IntVector.fromMemorySegment(I, weights, w + 8L * L, LITTLE);
-      c0 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f, c0);
-      c1 = pairs.and(HIGH).reinterpretAsFloats().fma(f, c1);
-      pairs = IntVector.fromMemorySegment(I, weights, w + 12L * L, LITTLE);
-      d0 = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f, d0);
-      d1 = pairs.and(HIGH).reinterpretAsFloats().fma(f, d1);
+      even = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f0, even);
+      odd = pairs.and(HIGH).reinterpretAsFloats().fma(f0, odd);
+      pairs = IntVector.fromMemorySegment(I, weights, w + row, LITTLE);
+      even = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f1, even);
+      odd = pairs.and(HIGH).reinterpretAsFloats().fma(f1, odd);
+      pairs = IntVector.fromMemorySegment(I, weights, w + 2 * row, LITTLE);
+      even = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f2, even);
+      odd = pairs.and(HIGH).reinterpretAsFloats().fma(f2, odd);
+      pairs = IntVector.fromMemorySegment(I, weights, w + 3 * row, LITTLE);
+      even = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(f3, even);
+      odd = pairs.and(HIGH).reinterpretAsFloats().fma(f3, odd);
+      even.intoArray(out, to + c);
+      odd.intoArray(out, to + c + L);
     }
-    a0.rearrange(Lanes.ZIP_LOW, a1).intoArray(out, to);
-    a0.rearrange(Lanes.ZIP_HIGH, a1).intoArray(out, to + L);
-    b0.rearrange(Lanes.ZIP_LOW, b1).intoArray(out, to + 2 * L);
-    b0.rearrange(Lanes.ZIP_HIGH, b1).intoArray(out, to + 3 * L);
-    c0.rearrange(Lanes.ZIP_LOW, c1).intoArray(out, to + 4 * L);
-    c0.rearrange(Lanes.ZIP_HIGH, c1).intoArray(out, to + 5 * L);
-    d0.rearrange(Lanes.ZIP_LOW, d1).intoArray(out, to + 6 * L);
-    d0.rearrange(Lanes.ZIP_HIGH, d1).intoArray(out, to + 7 * L);
   }
 }

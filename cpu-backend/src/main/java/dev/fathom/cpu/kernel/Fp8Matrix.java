@@ -10,6 +10,7 @@ import dev.fathom.quant.Fp8E4m3;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -326,43 +327,113 @@ final class Fp8Matrix extends RowMatrix {
   }
 
   @Override
-  public boolean sumsRows() {
-    return body() == cols();
+  public boolean sumsRows(int n) {
+    return n % 4 == 0 && body() == cols();
   }
 
   @Override
   public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
-    for (int c = 0; c < cols(); c += 4 * L) {
-      sumColumns(r, c, n, x, off, out, to + c);
+    Arrays.fill(out, to, to + cols(), 0f);
+    for (int i = 0; i < n; i += 4) {
+      addFour(r + i, x, off + i, out, to);
+    }
+    for (int c = to; c < to + cols(); c += 4 * L) {
+      FloatVector s0 = FloatVector.fromArray(F, out, c);
+      FloatVector s1 = FloatVector.fromArray(F, out, c + L);
+      FloatVector s2 = FloatVector.fromArray(F, out, c + 2 * L);
+      FloatVector s3 = FloatVector.fromArray(F, out, c + 3 * L);
+      FloatVector even = s0.rearrange(Lanes.ZIP_LOW, s2);
+      FloatVector odd = s1.rearrange(Lanes.ZIP_LOW, s3);
+      even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, c);
+      even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, c + L);
+      even = s0.rearrange(Lanes.ZIP_HIGH, s2);
+      odd = s1.rearrange(Lanes.ZIP_HIGH, s3);
+      even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, c + 2 * L);
+      even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, c + 3 * L);
     }
   }
 
-  /** Sums 4 L columns from c on of n rows, with the steps of {@link #decodeNatural}. */
-  private void sumColumns(int r, int c, int n, float[] x, int off, float[] out, int to) {
+  /** Adds the four rows from r on, each fourth column apart, as {@link #decodeNatural} decodes. */
+  private void addFour(int r, float[] x, int off, float[] out, int to) {
     MemorySegment weights = NativeMemory.of(data);
-    int block = c >> blockShift;
-    long at = (long) r * cols() + c;
-    FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
-    for (int i = 0; i < n; i++, at += cols()) {
-      float scale = scales[scaleRow(r + i) + block] * SUM_SHARE;
-      FloatVector f = FloatVector.broadcast(F, x[off + i]);
-      IntVector q = IntVector.fromMemorySegment(I, weights, at, LITTLE);
-      IntVector v = q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4);
-      s0 = v.and(FLOAT_BITS).reinterpretAsFloats().mul(scale).mul(INPUT_SHARE).fma(f, s0);
-      v = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4);
-      s1 = v.and(FLOAT_BITS).reinterpretAsFloats().mul(scale).mul(INPUT_SHARE).fma(f, s1);
-      v = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4);
-      s2 = v.and(FLOAT_BITS).reinterpretAsFloats().mul(scale).mul(INPUT_SHARE).fma(f, s2);
-      v = q.lanewise(VectorOperators.ASHR, 4);
-      s3 = v.and(FLOAT_BITS).reinterpretAsFloats().mul(scale).mul(INPUT_SHARE).fma(f, s3);
+    float[] factors = scales;
+    int shift = blockShift;
+    int cols = cols();
+    long at = (long) r * cols;
+    int row0 = scaleRow(r);
+    int row1 = scaleRow(r + 1);
+    int row2 = scaleRow(r + 2);
+    int row3 = scaleRow(r + 3);
+    IntVector mask = IntVector.fromArray(I, MASK, 0);
+    ShortVector up = IntVector.fromArray(I, UP, 0).reinterpretAsShorts();
+    ShortVector down = IntVector.fromArray(I, DOWN, 0).reinterpretAsShorts();
+    // A product of three has these bits in either order: the third is a power of two.
+    FloatVector f0 = FloatVector.broadcast(F, x[off] * INPUT_SHARE);
+    FloatVector f1 = FloatVector.broadcast(F, x[off + 1] * INPUT_SHARE);
+    FloatVector f2 = FloatVector.broadcast(F, x[off + 2] * INPUT_SHARE);
+    FloatVector f3 = FloatVector.broadcast(F, x[off + 3] * INPUT_SHARE);
+    for (int c = 0; c < cols; c += 4 * L) {
+      int o = to + c;
+      FloatVector s0 = FloatVector.fromArray(F, out, o);
+      FloatVector s1 = FloatVector.fromArray(F, out, o + L);
+      FloatVector s2 = FloatVector.fromArray(F, out, o + 2 * L);
+      FloatVector s3 = FloatVector.fromArray(F, out, o + 3 * L);
+      ShortVector q = IntVector.fromMemorySegment(I, weights, at + c, LITTLE).reinterpretAsShorts();
+      FloatVector scale = FloatVector.broadcast(F, factors[row0 + (c >> shift)] * SUM_SHARE);
+      IntVector even =
+          q.lanewise(VectorOperators.LSHL, up)
+              .lanewise(VectorOperators.ASHR, down)
+              .reinterpretAsInts();
+      IntVector odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
+      IntVector w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
+      s0 = w.reinterpretAsFloats().mul(scale).fma(f0, s0);
+      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
+      s1 = w.reinterpretAsFloats().mul(scale).fma(f0, s1);
+      s2 = even.and(mask).reinterpretAsFloats().mul(scale).fma(f0, s2);
+      s3 = odd.and(mask).reinterpretAsFloats().mul(scale).fma(f0, s3);
+      q = IntVector.fromMemorySegment(I, weights, at + cols + c, LITTLE).reinterpretAsShorts();
+      scale = FloatVector.broadcast(F, factors[row1 + (c >> shift)] * SUM_SHARE);
+      even =
+          q.lanewise(VectorOperators.LSHL, up)
+              .lanewise(VectorOperators.ASHR, down)
+              .reinterpretAsInts();
+      odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
+      w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
+      s0 = w.reinterpretAsFloats().mul(scale).fma(f1, s0);
+      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
+      s1 = w.reinterpretAsFloats().mul(scale).fma(f1, s1);
+      s2 = even.and(mask).reinterpretAsFloats().mul(scale).fma(f1, s2);
+      s3 = odd.and(mask).reinterpretAsFloats().mul(scale).fma(f1, s3);
+      q = IntVector.fromMemorySegment(I, weights, at + 2L * cols + c, LITTLE).reinterpretAsShorts();
+      scale = FloatVector.broadcast(F, factors[row2 + (c >> shift)] * SUM_SHARE);
+      even =
+          q.lanewise(VectorOperators.LSHL, up)
+              .lanewise(VectorOperators.ASHR, down)
+              .reinterpretAsInts();
+      odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
+      w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
+      s0 = w.reinterpretAsFloats().mul(scale).fma(f2, s0);
+      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
+      s1 = w.reinterpretAsFloats().mul(scale).fma(f2, s1);
+      s2 = even.and(mask).reinterpretAsFloats().mul(scale).fma(f2, s2);
+      s3 = odd.and(mask).reinterpretAsFloats().mul(scale).fma(f2, s3);
+      q = IntVector.fromMemorySegment(I, weights, at + 3L * cols + c, LITTLE).reinterpretAsShorts();
+      scale = FloatVector.broadcast(F, factors[row3 + (c >> shift)] * SUM_SHARE);
+      even =
+          q.lanewise(VectorOperators.LSHL, up)
+              .lanewise(VectorOperators.ASHR, down)
+              .reinterpretAsInts();
+      odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
+      w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
+      s0 = w.reinterpretAsFloats().mul(scale).fma(f3, s0);
+      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
+      s1 = w.reinterpretAsFloats().mul(scale).fma(f3, s1);
+      s2 = even.and(mask).reinterpretAsFloats().mul(scale).fma(f3, s2);
+      s3 = odd.and(mask).reinterpretAsFloats().mul(scale).fma(f3, s3);
+      s0.intoArray(out, o);
+      s1.intoArray(out, o + L);
+      s2.intoArray(out, o + 2 * L);
+      s3.intoArray(out, o + 3 * L);
     }
-    FloatVector even = s0.rearrange(Lanes.ZIP_LOW, s2);
-    FloatVector odd = s1.rearrange(Lanes.ZIP_LOW, s3);
-    even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, to);
-    even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, to + L);
-    even = s0.rearrange(Lanes.ZIP_HIGH, s2);
-    odd = s1.rearrange(Lanes.ZIP_HIGH, s3);
-    even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, to + 2 * L);
-    even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, to + 3 * L);
   }
 }

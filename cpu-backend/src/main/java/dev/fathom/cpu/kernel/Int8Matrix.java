@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.Arrays;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
@@ -183,59 +184,57 @@ final class Int8Matrix extends RowMatrix {
   }
 
   @Override
-  public boolean sumsRows() {
-    return cols() % (4 * L) == 0;
+  public boolean sumsRows(int n) {
+    return n % 4 == 0 && body() == cols();
   }
 
   @Override
   public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
-    for (int c = 0; c < cols(); c += 4 * L) {
-      sumColumns(r, c, n, x, off, out, to + c);
+    Arrays.fill(out, to, to + cols(), 0f);
+    for (int i = 0; i < n; i += 4) {
+      addFour(r + i, x, off + i, out, to);
     }
   }
 
-  private int groupOf(int c) {
-    return Math.min(groups - 1, c / groupSize);
-  }
-
-  /** Sums 4 L columns from c on of n rows. */
-  private void sumColumns(int r, int c, int n, float[] x, int off, float[] out, int to) {
+  private void addFour(int r, float[] x, int off, float[] out, int to) {
     MemorySegment weights = NativeMemory.of(data);
     float[] factors = scales;
-    int step = groups;
-    int g0 = r * step + groupOf(c);
-    int g1 = r * step + groupOf(c + L);
-    int g2 = r * step + groupOf(c + 2 * L);
-    int g3 = r * step + groupOf(c + 3 * L);
-    FloatVector s0 = FloatVector.zero(F), s1 = s0, s2 = s0, s3 = s0;
-    long at = (long) r * cols() + c;
-    for (int i = 0; i < n; i++, at += cols()) {
-      FloatVector f = FloatVector.broadcast(F, x[off + i]);
-      int g = i * step;
+    int cols = cols();
+    int row = groups;
+    long at = (long) r * cols;
+    FloatVector f0 = FloatVector.broadcast(F, x[off]);
+    FloatVector f1 = FloatVector.broadcast(F, x[off + 1]);
+    FloatVector f2 = FloatVector.broadcast(F, x[off + 2]);
+    FloatVector f3 = FloatVector.broadcast(F, x[off + 3]);
+    int g = r * row;
+    int end = groupEnd(0);
+    for (int c = 0; c < cols; c += L) {
+      if (c == end) {
+        g++;
+        end = groupEnd(g - r * row);
+      }
+      FloatVector sum = FloatVector.fromArray(F, out, to + c);
       FloatVector w =
           (FloatVector)
-              ByteVector.fromMemorySegment(B, weights, at, ByteOrder.LITTLE_ENDIAN)
+              ByteVector.fromMemorySegment(B, weights, at + c, ByteOrder.LITTLE_ENDIAN)
                   .convertShape(VectorOperators.B2F, F, 0);
-      s0 = w.mul(factors[g0 + g]).fma(f, s0);
+      sum = w.mul(factors[g]).fma(f0, sum);
       w =
           (FloatVector)
-              ByteVector.fromMemorySegment(B, weights, at + L, ByteOrder.LITTLE_ENDIAN)
+              ByteVector.fromMemorySegment(B, weights, at + cols + c, ByteOrder.LITTLE_ENDIAN)
                   .convertShape(VectorOperators.B2F, F, 0);
-      s1 = w.mul(factors[g1 + g]).fma(f, s1);
+      sum = w.mul(factors[g + row]).fma(f1, sum);
       w =
           (FloatVector)
-              ByteVector.fromMemorySegment(B, weights, at + 2L * L, ByteOrder.LITTLE_ENDIAN)
+              ByteVector.fromMemorySegment(B, weights, at + 2L * cols + c, ByteOrder.LITTLE_ENDIAN)
                   .convertShape(VectorOperators.B2F, F, 0);
-      s2 = w.mul(factors[g2 + g]).fma(f, s2);
+      sum = w.mul(factors[g + 2 * row]).fma(f2, sum);
       w =
           (FloatVector)
-              ByteVector.fromMemorySegment(B, weights, at + 3L * L, ByteOrder.LITTLE_ENDIAN)
+              ByteVector.fromMemorySegment(B, weights, at + 3L * cols + c, ByteOrder.LITTLE_ENDIAN)
                   .convertShape(VectorOperators.B2F, F, 0);
-      s3 = w.mul(factors[g3 + g]).fma(f, s3);
+      sum = w.mul(factors[g + 3 * row]).fma(f3, sum);
+      sum.intoArray(out, to + c);
     }
-    s0.intoArray(out, to);
-    s1.intoArray(out, to + L);
-    s2.intoArray(out, to + 2 * L);
-    s3.intoArray(out, to + 3 * L);
   }
 }

@@ -237,8 +237,8 @@ public abstract sealed class RowMatrix extends Matrix
   /** Writes the float32 weights of row r in natural order to out[off, off + C). */
   public abstract void decodeNatural(int r, float[] out, int off);
 
-  /** Returns whether there is {@link #sumRows}. */
-  public boolean sumsRows() {
+  /** Returns whether there is {@link #sumRows} for n rows. */
+  public boolean sumsRows(int n) {
     return false;
   }
 
