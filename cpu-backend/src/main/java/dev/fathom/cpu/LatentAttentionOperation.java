@@ -59,13 +59,13 @@ final class LatentAttentionOperation implements Operation {
   private final ThreadTeam.RangeWork absorb = this::absorb;
   private final ThreadTeam.Work attend = this::attend;
   private final ThreadTeam.Work attendSegments = this::attendSegments;
-  private final ThreadTeam.Work joinSegments = this::joinSegments;
   private final ThreadTeam.RangeWork release = this::release;
 
   // The tokens that go through the stages, and the heads of a group of them.
   private int begin;
   private int n;
   private int segments;
+  private boolean isInSegments;
   private int together = HeadScratch.HEADS;
 
   LatentAttentionOperation(
@@ -109,12 +109,13 @@ final class LatentAttentionOperation implements Operation {
       n = Math.min(tile, step.numTokens() - begin);
       long product = (long) n * heads * nope * rank;
       step.dispatch(product, heads, 1, absorb);
-      attendAll();
+      isInSegments = attendAll();
       step.dispatch(product, heads, 1, release);
     }
   }
 
-  private void attendAll() {
+  /** Returns whether segments are left to be joined. */
+  private boolean attendAll() {
     int longest = 0;
     for (int t = begin; t < begin + n; t++) {
       longest = Math.max(longest, numAttended(t));
@@ -126,11 +127,11 @@ final class LatentAttentionOperation implements Operation {
     int threads = step.threads();
     if (fits && units < 2 * threads && isFasterBySegments(longest, threads)) {
       step.dispatch(products, attendSegments);
-      // A joined element costs several multiplications.
-      step.dispatch(4L * units * segments * unitFloats(), joinSegments);
+      return true;
     } else {
       together = headsTogether(units, threads);
       step.dispatch(products, attend);
+      return false;
     }
   }
 
@@ -328,13 +329,9 @@ final class LatentAttentionOperation implements Operation {
     }
   }
 
-  /** Joins what {@link #attendSegments} kept. */
-  private void joinSegments(int part, int numParts) {
-    HeadScratch s = scratch[part];
-    int end = Step.begin(n * heads, part + 1, numParts);
-    for (int at = Step.begin(n * heads, part, numParts); at < end; at++) {
-      int t = at / heads;
-      int h = at % heads;
+  /** Joins what {@link #attendSegments} kept for a head. */
+  private void joinSegments(int h, HeadScratch s) {
+    for (int t = 0; t < n; t++) {
       int unit = (t * groups + h / HeadScratch.HEADS) * segments;
       int len = numAttended(begin + t);
       for (int first = 0; first < len; first += SEGMENT, unit++) {
@@ -359,6 +356,9 @@ final class LatentAttentionOperation implements Operation {
   /** Writes W_UV times the latents of some heads to the result. */
   private void release(int begun, int end, int part) {
     for (int h = begun; h < end; h++) {
+      if (isInSegments) {
+        joinSegments(h, scratch[part]);
+      }
       int from = h * (nope + vDim) + nope;
       int target = (begin * heads + h) * vDim - from;
       kvB.multiply(
