@@ -47,6 +47,7 @@ final class ThreadTeam implements AutoCloseable {
   private static final int YIELDS = 700;
 
   private final Worker[] workers;
+  private final int spins;
   private final AtomicInteger pending = new AtomicInteger();
   private final AtomicInteger epoch = new AtomicInteger();
   private volatile boolean closed;
@@ -66,6 +67,7 @@ final class ThreadTeam implements AutoCloseable {
       throw new IllegalArgumentException("must be >= 1: threads=" + threads);
     }
     this.workers = new Worker[threads - 1];
+    this.spins = threads > Runtime.getRuntime().availableProcessors() ? 0 : SPINS;
     this.left = new AtomicLongArray(threads * APART);
     for (int i = 0; i < workers.length; i++) {
       workers[i] = new Worker(i + 1);
@@ -183,7 +185,7 @@ final class ThreadTeam implements AutoCloseable {
 
   private void awaitWorkers() {
     for (int spin = 0; pending.get() != 0; spin++) {
-      if (spin < SPINS + YIELDS) {
+      if (spin < spins + YIELDS) {
         waitBriefly(spin);
       } else {
         waiting = Thread.currentThread();
@@ -197,8 +199,8 @@ final class ThreadTeam implements AutoCloseable {
 
   // Yielding only makes room for others: whoever waits looks again and parks in the end.
   @SuppressWarnings("ThreadPriorityCheck")
-  private static void waitBriefly(int spin) {
-    if (spin < SPINS) {
+  private void waitBriefly(int spin) {
+    if (spin < spins) {
       Thread.onSpinWait();
     } else {
       Thread.yield();
@@ -267,7 +269,7 @@ final class ThreadTeam implements AutoCloseable {
         if (closed) {
           return false;
         }
-        if (spin < SPINS + YIELDS) {
+        if (spin < spins + YIELDS) {
           waitBriefly(spin);
         } else {
           parked = true;

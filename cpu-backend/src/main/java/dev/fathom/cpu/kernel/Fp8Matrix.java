@@ -4,6 +4,9 @@ import static dev.fathom.cpu.kernel.Lanes.F;
 import static dev.fathom.cpu.kernel.Lanes.I;
 import static dev.fathom.cpu.kernel.Lanes.L;
 import static dev.fathom.cpu.kernel.Lanes.LITTLE;
+import static jdk.incubator.vector.VectorOperators.ASHR;
+import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import dev.fathom.quant.BlockScaleLayout;
 import dev.fathom.quant.Fp8E4m3;
@@ -15,7 +18,6 @@ import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorOperators;
 
 /**
  * Products with E4M3 rows and one scale a block.
@@ -160,51 +162,31 @@ final class Fp8Matrix extends RowMatrix {
       FloatVector x2 = FloatVector.fromArray(F, x, off + i + 2 * L);
       FloatVector x3 = FloatVector.fromArray(F, x, off + i + 3 * L);
       ShortVector q = IntVector.fromMemorySegment(I, weights, a + i, LITTLE).reinterpretAsShorts();
-      IntVector even =
-          q.lanewise(VectorOperators.LSHL, up)
-              .lanewise(VectorOperators.ASHR, down)
-              .reinterpretAsInts();
-      IntVector odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
-      IntVector w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s0 = w.reinterpretAsFloats().fma(x0, s0);
-      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s0 = w.reinterpretAsFloats().fma(x1, s0);
+      IntVector even = q.lanewise(LSHL, up).lanewise(ASHR, down).reinterpretAsInts();
+      IntVector odd = q.lanewise(ASHR, down).reinterpretAsInts();
+      s0 = even.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().fma(x0, s0);
+      s0 = odd.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().fma(x1, s0);
       s0 = even.and(mask).reinterpretAsFloats().fma(x2, s0);
       s0 = odd.and(mask).reinterpretAsFloats().fma(x3, s0);
       q = IntVector.fromMemorySegment(I, weights, b + i, LITTLE).reinterpretAsShorts();
-      even =
-          q.lanewise(VectorOperators.LSHL, up)
-              .lanewise(VectorOperators.ASHR, down)
-              .reinterpretAsInts();
-      odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
-      w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s1 = w.reinterpretAsFloats().fma(x0, s1);
-      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s1 = w.reinterpretAsFloats().fma(x1, s1);
+      even = q.lanewise(LSHL, up).lanewise(ASHR, down).reinterpretAsInts();
+      odd = q.lanewise(ASHR, down).reinterpretAsInts();
+      s1 = even.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().fma(x0, s1);
+      s1 = odd.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().fma(x1, s1);
       s1 = even.and(mask).reinterpretAsFloats().fma(x2, s1);
       s1 = odd.and(mask).reinterpretAsFloats().fma(x3, s1);
       q = IntVector.fromMemorySegment(I, weights, c + i, LITTLE).reinterpretAsShorts();
-      even =
-          q.lanewise(VectorOperators.LSHL, up)
-              .lanewise(VectorOperators.ASHR, down)
-              .reinterpretAsInts();
-      odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
-      w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s2 = w.reinterpretAsFloats().fma(x0, s2);
-      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s2 = w.reinterpretAsFloats().fma(x1, s2);
+      even = q.lanewise(LSHL, up).lanewise(ASHR, down).reinterpretAsInts();
+      odd = q.lanewise(ASHR, down).reinterpretAsInts();
+      s2 = even.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().fma(x0, s2);
+      s2 = odd.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().fma(x1, s2);
       s2 = even.and(mask).reinterpretAsFloats().fma(x2, s2);
       s2 = odd.and(mask).reinterpretAsFloats().fma(x3, s2);
       q = IntVector.fromMemorySegment(I, weights, d + i, LITTLE).reinterpretAsShorts();
-      even =
-          q.lanewise(VectorOperators.LSHL, up)
-              .lanewise(VectorOperators.ASHR, down)
-              .reinterpretAsInts();
-      odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
-      w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s3 = w.reinterpretAsFloats().fma(x0, s3);
-      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s3 = w.reinterpretAsFloats().fma(x1, s3);
+      even = q.lanewise(LSHL, up).lanewise(ASHR, down).reinterpretAsInts();
+      odd = q.lanewise(ASHR, down).reinterpretAsInts();
+      s3 = even.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().fma(x0, s3);
+      s3 = odd.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().fma(x1, s3);
       s3 = even.and(mask).reinterpretAsFloats().fma(x2, s3);
       s3 = odd.and(mask).reinterpretAsFloats().fma(x3, s3);
     }
@@ -222,14 +204,13 @@ final class Fp8Matrix extends RowMatrix {
     for (int c = 0; c < body; c += 4 * L) {
       IntVector q = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
       int to = off + 4 * c;
-      IntVector w =
-          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      IntVector w = q.lanewise(LSHL, 24).lanewise(ASHR, 4).and(FLOAT_BITS);
       w.reinterpretAsFloats().intoArray(out, to);
-      w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = q.lanewise(LSHL, 16).lanewise(ASHR, 4).and(FLOAT_BITS);
       w.reinterpretAsFloats().intoArray(out, to + 4 * L);
-      w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = q.lanewise(LSHL, 8).lanewise(ASHR, 4).and(FLOAT_BITS);
       w.reinterpretAsFloats().intoArray(out, to + 8 * L);
-      w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = q.lanewise(ASHR, 4).and(FLOAT_BITS);
       w.reinterpretAsFloats().intoArray(out, to + 12 * L);
     }
     for (int c = body; c < cols(); c++) {
@@ -263,17 +244,16 @@ final class Fp8Matrix extends RowMatrix {
       FloatVector scale = FloatVector.broadcast(F, factors[row + (c >> shift)] * SUM_SHARE);
       FloatVector share = FloatVector.broadcast(F, INPUT_SHARE);
       IntVector q = IntVector.fromMemorySegment(I, weights, source + c, LITTLE);
-      IntVector w =
-          q.lanewise(VectorOperators.LSHL, 24).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      IntVector w = q.lanewise(LSHL, 24).lanewise(ASHR, 4).and(FLOAT_BITS);
       w = w.reinterpretAsFloats().mul(share).mul(scale).reinterpretAsInts().add(Bf16Round.HALF);
-      IntVector low = w.lanewise(VectorOperators.LSHR, 16);
-      w = q.lanewise(VectorOperators.LSHL, 16).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      IntVector low = w.lanewise(LSHR, 16);
+      w = q.lanewise(LSHL, 16).lanewise(ASHR, 4).and(FLOAT_BITS);
       w = w.reinterpretAsFloats().mul(share).mul(scale).reinterpretAsInts().add(Bf16Round.HALF);
       low = low.or(w.and(Bf16Round.HIGH));
-      w = q.lanewise(VectorOperators.LSHL, 8).lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      w = q.lanewise(LSHL, 8).lanewise(ASHR, 4).and(FLOAT_BITS);
       w = w.reinterpretAsFloats().mul(share).mul(scale).reinterpretAsInts().add(Bf16Round.HALF);
-      IntVector high = w.lanewise(VectorOperators.LSHR, 16);
-      w = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS);
+      IntVector high = w.lanewise(LSHR, 16);
+      w = q.lanewise(ASHR, 4).and(FLOAT_BITS);
       w = w.reinterpretAsFloats().mul(share).mul(scale).reinterpretAsInts().add(Bf16Round.HALF);
       high = high.or(w.and(Bf16Round.HIGH));
       FloatVector a = low.reinterpretAsFloats();
@@ -294,22 +274,10 @@ final class Fp8Matrix extends RowMatrix {
     MemorySegment weights = NativeMemory.of(data);
     for (int c = 0; c < body; c += 4 * L) {
       IntVector q = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
-      FloatVector f0 =
-          q.lanewise(VectorOperators.LSHL, 24)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      FloatVector f1 =
-          q.lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      FloatVector f2 =
-          q.lanewise(VectorOperators.LSHL, 8)
-              .lanewise(VectorOperators.ASHR, 4)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats();
-      FloatVector f3 = q.lanewise(VectorOperators.ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
+      FloatVector f0 = q.lanewise(LSHL, 24).lanewise(ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
+      FloatVector f1 = q.lanewise(LSHL, 16).lanewise(ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
+      FloatVector f2 = q.lanewise(LSHL, 8).lanewise(ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
+      FloatVector f3 = q.lanewise(ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
       // In two steps: 2^120 times a scale may leave the range.
       float scale = scales[scaleRow + (c >> blockShift)] * SUM_SHARE;
       FloatVector even = f0.rearrange(Lanes.ZIP_LOW, f2).mul(scale).mul(INPUT_SHARE);
@@ -328,14 +296,14 @@ final class Fp8Matrix extends RowMatrix {
 
   @Override
   public boolean sumsRows(int n) {
-    return n % 4 == 0 && body() == cols();
+    return n % 2 == 0 && body() == cols();
   }
 
   @Override
   public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
     Arrays.fill(out, to, to + cols(), 0f);
-    for (int i = 0; i < n; i += 4) {
-      addFour(r + i, x, off + i, out, to);
+    for (int i = 0; i < n; i += 2) {
+      addTwo(r + i, x, off + i, out, to);
     }
     for (int c = to; c < to + cols(); c += 4 * L) {
       FloatVector s0 = FloatVector.fromArray(F, out, c);
@@ -353,8 +321,8 @@ final class Fp8Matrix extends RowMatrix {
     }
   }
 
-  /** Adds the four rows from r on, each fourth column apart, as {@link #decodeNatural} decodes. */
-  private void addFour(int r, float[] x, int off, float[] out, int to) {
+  /** Adds rows r and r + 1, each fourth column apart, as {@link #decodeNatural} decodes them. */
+  private void addTwo(int r, float[] x, int off, float[] out, int to) {
     MemorySegment weights = NativeMemory.of(data);
     float[] factors = scales;
     int shift = blockShift;
@@ -362,16 +330,12 @@ final class Fp8Matrix extends RowMatrix {
     long at = (long) r * cols;
     int row0 = scaleRow(r);
     int row1 = scaleRow(r + 1);
-    int row2 = scaleRow(r + 2);
-    int row3 = scaleRow(r + 3);
     IntVector mask = IntVector.fromArray(I, MASK, 0);
     ShortVector up = IntVector.fromArray(I, UP, 0).reinterpretAsShorts();
     ShortVector down = IntVector.fromArray(I, DOWN, 0).reinterpretAsShorts();
     // A product of three has these bits in either order: the third is a power of two.
     FloatVector f0 = FloatVector.broadcast(F, x[off] * INPUT_SHARE);
     FloatVector f1 = FloatVector.broadcast(F, x[off + 1] * INPUT_SHARE);
-    FloatVector f2 = FloatVector.broadcast(F, x[off + 2] * INPUT_SHARE);
-    FloatVector f3 = FloatVector.broadcast(F, x[off + 3] * INPUT_SHARE);
     for (int c = 0; c < cols; c += 4 * L) {
       int o = to + c;
       FloatVector s0 = FloatVector.fromArray(F, out, o);
@@ -380,56 +344,20 @@ final class Fp8Matrix extends RowMatrix {
       FloatVector s3 = FloatVector.fromArray(F, out, o + 3 * L);
       ShortVector q = IntVector.fromMemorySegment(I, weights, at + c, LITTLE).reinterpretAsShorts();
       FloatVector scale = FloatVector.broadcast(F, factors[row0 + (c >> shift)] * SUM_SHARE);
-      IntVector even =
-          q.lanewise(VectorOperators.LSHL, up)
-              .lanewise(VectorOperators.ASHR, down)
-              .reinterpretAsInts();
-      IntVector odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
-      IntVector w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s0 = w.reinterpretAsFloats().mul(scale).fma(f0, s0);
-      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s1 = w.reinterpretAsFloats().mul(scale).fma(f0, s1);
+      IntVector even = q.lanewise(LSHL, up).lanewise(ASHR, down).reinterpretAsInts();
+      IntVector odd = q.lanewise(ASHR, down).reinterpretAsInts();
+      s0 = even.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().mul(scale).fma(f0, s0);
+      s1 = odd.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().mul(scale).fma(f0, s1);
       s2 = even.and(mask).reinterpretAsFloats().mul(scale).fma(f0, s2);
       s3 = odd.and(mask).reinterpretAsFloats().mul(scale).fma(f0, s3);
       q = IntVector.fromMemorySegment(I, weights, at + cols + c, LITTLE).reinterpretAsShorts();
       scale = FloatVector.broadcast(F, factors[row1 + (c >> shift)] * SUM_SHARE);
-      even =
-          q.lanewise(VectorOperators.LSHL, up)
-              .lanewise(VectorOperators.ASHR, down)
-              .reinterpretAsInts();
-      odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
-      w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s0 = w.reinterpretAsFloats().mul(scale).fma(f1, s0);
-      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s1 = w.reinterpretAsFloats().mul(scale).fma(f1, s1);
+      even = q.lanewise(LSHL, up).lanewise(ASHR, down).reinterpretAsInts();
+      odd = q.lanewise(ASHR, down).reinterpretAsInts();
+      s0 = even.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().mul(scale).fma(f1, s0);
+      s1 = odd.lanewise(LSHL, 16).and(mask).reinterpretAsFloats().mul(scale).fma(f1, s1);
       s2 = even.and(mask).reinterpretAsFloats().mul(scale).fma(f1, s2);
       s3 = odd.and(mask).reinterpretAsFloats().mul(scale).fma(f1, s3);
-      q = IntVector.fromMemorySegment(I, weights, at + 2L * cols + c, LITTLE).reinterpretAsShorts();
-      scale = FloatVector.broadcast(F, factors[row2 + (c >> shift)] * SUM_SHARE);
-      even =
-          q.lanewise(VectorOperators.LSHL, up)
-              .lanewise(VectorOperators.ASHR, down)
-              .reinterpretAsInts();
-      odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
-      w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s0 = w.reinterpretAsFloats().mul(scale).fma(f2, s0);
-      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s1 = w.reinterpretAsFloats().mul(scale).fma(f2, s1);
-      s2 = even.and(mask).reinterpretAsFloats().mul(scale).fma(f2, s2);
-      s3 = odd.and(mask).reinterpretAsFloats().mul(scale).fma(f2, s3);
-      q = IntVector.fromMemorySegment(I, weights, at + 3L * cols + c, LITTLE).reinterpretAsShorts();
-      scale = FloatVector.broadcast(F, factors[row3 + (c >> shift)] * SUM_SHARE);
-      even =
-          q.lanewise(VectorOperators.LSHL, up)
-              .lanewise(VectorOperators.ASHR, down)
-              .reinterpretAsInts();
-      odd = q.lanewise(VectorOperators.ASHR, down).reinterpretAsInts();
-      w = even.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s0 = w.reinterpretAsFloats().mul(scale).fma(f3, s0);
-      w = odd.lanewise(VectorOperators.LSHL, 16).and(mask);
-      s1 = w.reinterpretAsFloats().mul(scale).fma(f3, s1);
-      s2 = even.and(mask).reinterpretAsFloats().mul(scale).fma(f3, s2);
-      s3 = odd.and(mask).reinterpretAsFloats().mul(scale).fma(f3, s3);
       s0.intoArray(out, o);
       s1.intoArray(out, o + L);
       s2.intoArray(out, o + 2 * L);
