@@ -47,7 +47,11 @@ final class ThreadTeam implements AutoCloseable {
   private static final int YIELDS = 700;
 
   private final Worker[] workers;
+
+  // None where threads share processors: whoever spins would keep them from those that it waits
+  // for.
   private final int spins;
+
   private final AtomicInteger pending = new AtomicInteger();
   private final AtomicInteger epoch = new AtomicInteger();
   private volatile boolean closed;

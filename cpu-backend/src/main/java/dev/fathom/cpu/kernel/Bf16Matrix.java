@@ -9,7 +9,6 @@ import dev.fathom.quant.Bf16;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -173,16 +172,12 @@ final class Bf16Matrix extends RowMatrix {
   }
 
   @Override
-  public boolean sumsRows(int n) {
-    return n % 4 == 0 && body() == cols();
+  boolean addsRows() {
+    return true;
   }
 
   @Override
-  public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
-    Arrays.fill(out, to, to + cols(), 0f);
-    for (int i = 0; i < n; i += 4) {
-      addFour(rowByte(r + i), x, off + i, out, to);
-    }
+  void toNatural(float[] out, int to) {
     for (int c = to; c < to + cols(); c += 2 * L) {
       FloatVector even = FloatVector.fromArray(F, out, c);
       FloatVector odd = FloatVector.fromArray(F, out, c + L);
@@ -191,9 +186,10 @@ final class Bf16Matrix extends RowMatrix {
     }
   }
 
-  /** Adds the four rows from byte {@code at} on, even and odd columns apart. */
-  private void addFour(long at, float[] x, int off, float[] out, int to) {
+  @Override
+  void addFour(int r, float[] x, int off, float[] out, int to) {
     MemorySegment weights = NativeMemory.of(data);
+    long at = rowByte(r);
     int cols = cols();
     long row = 2L * cols;
     FloatVector f0 = FloatVector.broadcast(F, x[off]);

@@ -13,7 +13,6 @@ import dev.fathom.quant.Fp8E4m3;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 import java.util.Objects;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -295,16 +294,18 @@ final class Fp8Matrix extends RowMatrix {
   }
 
   @Override
-  public boolean sumsRows(int n) {
-    return n % 2 == 0 && body() == cols();
+  boolean addsRows() {
+    return true;
   }
 
   @Override
-  public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
-    Arrays.fill(out, to, to + cols(), 0f);
-    for (int i = 0; i < n; i += 2) {
-      addTwo(r + i, x, off + i, out, to);
-    }
+  void addFour(int r, float[] x, int off, float[] out, int to) {
+    addTwo(r, x, off, out, to);
+    addTwo(r + 2, x, off + 2, out, to);
+  }
+
+  @Override
+  void toNatural(float[] out, int to) {
     for (int c = to; c < to + cols(); c += 4 * L) {
       FloatVector s0 = FloatVector.fromArray(F, out, c);
       FloatVector s1 = FloatVector.fromArray(F, out, c + L);

@@ -9,7 +9,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
-import java.util.Arrays;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
@@ -184,19 +183,12 @@ final class Int8Matrix extends RowMatrix {
   }
 
   @Override
-  public boolean sumsRows(int n) {
-    return n % 4 == 0 && body() == cols();
+  boolean addsRows() {
+    return true;
   }
 
   @Override
-  public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
-    Arrays.fill(out, to, to + cols(), 0f);
-    for (int i = 0; i < n; i += 4) {
-      addFour(r + i, x, off + i, out, to);
-    }
-  }
-
-  private void addFour(int r, float[] x, int off, float[] out, int to) {
+  void addFour(int r, float[] x, int off, float[] out, int to) {
     MemorySegment weights = NativeMemory.of(data);
     float[] factors = scales;
     int cols = cols();

@@ -75,7 +75,7 @@ final class IntegerDecode {
       FloatVector scale = FloatVector.fromArray(F, t, scales + group);
       FloatVector odd = FloatVector.fromArray(F, t, offsets + group);
       FloatVector even = scale.fma(FloatVector.broadcast(F, -IntegerPanels.MIDDLE_8), odd);
-      long from = at + c / 8 * (4L * L) + c % 8 / 2 * stream;
+      long from = at + IntegerPanels.stepByte(c, 2, stream);
       IntVector v = IntVector.fromMemorySegment(I, weights, from, LITTLE);
       long row = target + (long) (c / 2) * STEP;
       FloatVector w = (FloatVector) v.and(0xFF).convert(VectorOperators.I2F, 0);
@@ -111,7 +111,7 @@ final class IntegerDecode {
       int group = Math.min(groups - 1, c / groupSize) * 2 * L;
       FloatVector scale = FloatVector.fromArray(F, t, scales + group);
       FloatVector offset = FloatVector.fromArray(F, t, offsets + group);
-      long from = at + c / 8 * (4L * L) + c % 8 / 4 * stream;
+      long from = at + IntegerPanels.stepByte(c, 4, stream);
       IntVector v = IntVector.fromMemorySegment(I, weights, from, LITTLE);
       long row = target + (long) (c / 2) * STEP;
       FloatVector w = (FloatVector) v.and(0xF).convert(VectorOperators.I2F, 0);

@@ -206,7 +206,7 @@ final class IntegerKernel {
     for (int c = 0; c < columns; c += Activation.BLOCK, target += 4 * L) {
       ShortVector s0 = ShortVector.zero(S), s1 = s0, s2 = s0, s3 = s0;
       for (int k = c; k < c + Activation.BLOCK; k += 4) {
-        long w = at + k / 8 * (4L * L) + k % 8 / 4 * next;
+        long w = at + IntegerPanels.stepByte(k, 4, next);
         IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
         for (int i = 0; i < 4; i++) {
           ShortVector n = v.lanewise(VectorOperators.LSHR, 4 * i).and(low).reinterpretAsShorts();

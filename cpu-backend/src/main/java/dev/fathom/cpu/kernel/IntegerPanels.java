@@ -163,6 +163,16 @@ final class IntegerPanels extends Matrix implements Integers {
     return (long) panel * panelBytes;
   }
 
+  /**
+   * Returns how far behind the begin of its panel the step of column c lies.
+   *
+   * @param columnsOfStep 2 or 4
+   * @param stream bytes from a stream to the next
+   */
+  static long stepByte(int c, int columnsOfStep, long stream) {
+    return c / TURN * (4L * L) + c % TURN / columnsOfStep * stream;
+  }
+
   /** Writes row i of a panel: [stream][C / 8][2 L]. */
   private void interleave(byte[] row, int i, short[] panel) {
     int perShort = Short.SIZE / bits;
@@ -238,8 +248,7 @@ final class IntegerPanels extends Matrix implements Integers {
     int perShort = Short.SIZE / bits;
     long base = firstByte(r / P) + (long) lane(r % P) * Short.BYTES;
     for (int c = 0; c < cols(); c++) {
-      long stream = c % TURN / perShort * streamBytes;
-      int word = data.get(SHORT, base + stream + (long) (c / TURN) * P * Short.BYTES);
+      int word = data.get(SHORT, base + stepByte(c, perShort, streamBytes));
       out[c] = (byte) code(word, c % perShort);
     }
   }

@@ -5,6 +5,7 @@ import static dev.fathom.cpu.kernel.Lanes.L;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -238,8 +239,8 @@ public abstract sealed class RowMatrix extends Matrix
   public abstract void decodeNatural(int r, float[] out, int off);
 
   /** Returns whether there is {@link #sumRows} for n rows. */
-  public boolean sumsRows(int n) {
-    return false;
+  public final boolean sumsRows(int n) {
+    return addsRows() && n % 4 == 0 && body() == cols();
   }
 
   /**
@@ -247,7 +248,24 @@ public abstract sealed class RowMatrix extends Matrix
    * the bits of {@link #decodeNatural} and a {@link WeightedSum} to zeros, without decoding rows to
    * memory first.
    */
-  public void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
+  public final void sumRows(int r, int n, float[] x, int off, float[] out, int to) {
+    Arrays.fill(out, to, to + cols(), 0f);
+    for (int i = 0; i < n; i += 4) {
+      addFour(r + i, x, off + i, out, to);
+    }
+    toNatural(out, to);
+  }
+
+  /** Returns whether there are {@link #addFour} and {@link #toNatural}. */
+  boolean addsRows() {
+    return false;
+  }
+
+  /** Adds x[off + i] * row (r + i) for i in [0, 4) to out[to, to + C), in {@link #order()}. */
+  void addFour(int r, float[] x, int off, float[] out, int to) {
     throw new UnsupportedOperationException("sums of rows");
   }
+
+  /** Brings what {@link #addFour} added up from {@link #order()} to natural order. */
+  void toNatural(float[] out, int to) {}
 }
