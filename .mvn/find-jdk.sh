@@ -3,31 +3,32 @@
 
 FATHOM_MIN_JAVA=25
 
-# Prints the feature version of the JDK in folder $1 ("25"), or nothing where there is none.
-# Reads the text file "release" that every JDK carries, because starting a JVM costs 40 ms or more.
-jdk_version() {
-  [ -x "$1/bin/java" ] || return 0
-  if [ -r "$1/release" ]; then
-    while IFS= read -r line || [ -n "$line" ]; do
-      case $line in
-        JAVA_VERSION=*)
-          line=${line#JAVA_VERSION=}
-          line=${line#\"}
-          line=${line#1.}
-          printf '%s' "${line%%[!0-9]*}"
-          return 0
-          ;;
-      esac
-    done <"$1/release"
-  fi
+# Sets jdk_version to the feature version of the JDK in folder $1 ("25"), empty where there is none.
+# Reads the text file "release" that every JDK carries, because starting a JVM costs 40 ms or more;
+# nor does it start a subshell, of which there would be one for each JDK of the machine.
+read_jdk_version() {
+  local line
+  jdk_version=
+  [ -r "$1/release" ] || return 0
+  while IFS= read -r line || [ -n "$line" ]; do
+    case $line in
+      JAVA_VERSION=*)
+        line=${line#JAVA_VERSION=}
+        line=${line#\"}
+        line=${line#1.}
+        jdk_version=${line%%[!0-9]*}
+        return 0
+        ;;
+    esac
+  done <"$1/release"
 }
 
 # True if folder $1 holds a JDK (with compiler) of at least the wanted version.
 jdk_fits() {
-  [ -n "$1" ] && [ -x "$1/bin/javac" ] || return 1
-  local version
-  version=$(jdk_version "$1")
-  [ -n "$version" ] && [ "$version" -ge "$FATHOM_MIN_JAVA" ]
+  local jdk_version
+  [ -n "$1" ] && [ -x "$1/bin/java" ] && [ -x "$1/bin/javac" ] || return 1
+  read_jdk_version "$1"
+  [ -n "$jdk_version" ] && [ "$jdk_version" -ge "$FATHOM_MIN_JAVA" ]
 }
 
 # Prints the home of the `java` that PATH finds, symbolic links resolved.
@@ -47,12 +48,17 @@ java_home_on_path() {
 
 find_jdk() {
   local candidate
-  for candidate in "${FATHOM_JAVA_HOME:-}" "${JAVA_HOME:-}" "$(java_home_on_path)"; do
+  for candidate in "${FATHOM_JAVA_HOME:-}" "${JAVA_HOME:-}"; do
     if jdk_fits "$candidate"; then
       printf '%s\n' "$candidate"
       return 0
     fi
   done
+  candidate=$(java_home_on_path)
+  if jdk_fits "$candidate"; then
+    printf '%s\n' "$candidate"
+    return 0
+  fi
   if [ -x /usr/libexec/java_home ]; then
     candidate=$(/usr/libexec/java_home -v "$FATHOM_MIN_JAVA+" 2>/dev/null)
     if jdk_fits "$candidate"; then
