@@ -70,6 +70,12 @@ public interface Executable extends AutoCloseable {
   }
 
   /**
+   * Says that the steps that follow are for warming up: from now on the code runs that is fast once
+   * it is compiled. Does nothing where there is no other. Before the first step.
+   */
+  default void beginWarmUp() {}
+
+  /**
    * Asks the running step to fail soon; later ones fail too. For closing: nobody wants the results
    * any more. Does nothing where a step cannot be stopped. Any thread, also after closing.
    */

@@ -53,6 +53,7 @@ public final class WarmUp {
    */
   public static int run(
       Executable executable, CompileOptions options, int vocabSize, Duration most) {
+    executable.beginWarmUp();
     WarmUp warmUp = new WarmUp(executable, options, vocabSize);
     int steps = warmUp.run(System.nanoTime() + TimeUnit.NANOSECONDS.convert(most));
     executable.expertLoads().clear();

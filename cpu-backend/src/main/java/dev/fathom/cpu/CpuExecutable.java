@@ -13,6 +13,7 @@ import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
+import dev.fathom.cpu.kernel.ScalarStart;
 import dev.fathom.cpu.onednn.Products;
 import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
@@ -74,6 +75,11 @@ final class CpuExecutable implements Executable {
     this.rowLogits = new float[set.main().vocabSize()];
     this.previous = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
     this.current = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
+    ScalarStart.decide(numWeights(set));
+  }
+
+  private static long numWeights(ProgramSet set) {
+    return set.weights().stream().mapToLong(w -> (long) w.rows() * w.cols()).sum();
   }
 
   private static Products products(ProgramSet set, CompileOptions options, int threads) {
@@ -143,7 +149,7 @@ final class CpuExecutable implements Executable {
     try {
       kv.copyBlocks(batch);
       if (batch.numTokens() > 0) {
-        program.run(batch, previous, last, isAborted);
+        runCounted(program, batch);
       }
     } catch (RuntimeException | Error e) {
       if (team.isOpen() && arena.scope().isAlive()) {
@@ -158,6 +164,21 @@ final class CpuExecutable implements Executable {
               e);
       throw broken;
     }
+  }
+
+  private void runCounted(CompiledProgram program, StepBatch batch) {
+    if (!ScalarStart.isOn()) {
+      program.run(batch, previous, last, isAborted);
+      return;
+    }
+    long begun = System.nanoTime();
+    program.run(batch, previous, last, isAborted);
+    ScalarStart.spend(System.nanoTime() - begun);
+  }
+
+  @Override
+  public void beginWarmUp() {
+    ScalarStart.end();
   }
 
   @Override

@@ -22,6 +22,8 @@ final class Bf16Matrix extends RowMatrix {
 
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LITTLE);
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE);
   private static final int HIGH = 0xFFFF0000;
 
   private final MemorySegment data;
@@ -148,6 +150,26 @@ final class Bf16Matrix extends RowMatrix {
     t1.intoArray(lanes, 5 * L);
     t2.intoArray(lanes, 6 * L);
     t3.intoArray(lanes, 7 * L);
+  }
+
+  @Override
+  boolean hasScalarRows() {
+    return body() == cols();
+  }
+
+  @Override
+  void scalarRows(int r, int m, float[] out, int off) {
+    // Pairs go to the end of their place and are read before they are overwritten.
+    int len = m * cols();
+    int pairs = off + len / 2;
+    MemorySegment.copy(data, FLOAT, rowByte(r), out, pairs, len / 2);
+    for (int c = 0; c < len; c += 2 * L) {
+      for (int j = 0; j < L; j++) {
+        int pair = Float.floatToRawIntBits(out[pairs + c / 2 + j]);
+        out[off + c + j] = Float.intBitsToFloat(pair << 16);
+        out[off + c + L + j] = Float.intBitsToFloat(pair & HIGH);
+      }
+    }
   }
 
   @Override

@@ -19,8 +19,11 @@ public final class Dot {
    * @param lanes {@link Lanes#scratchLen()} floats of scratch
    */
   public static float of(float[] a, int aOff, float[] b, int bOff, int len, float[] lanes) {
-    FloatVector sum = FloatVector.zero(F);
     int body = len - len % L;
+    if (ScalarStart.isOn()) {
+      return ScalarStart.dot(a, aOff, b, bOff, body, lanes) + tail(a, aOff, b, bOff, body, len);
+    }
+    FloatVector sum = FloatVector.zero(F);
     for (int c = 0; c < body; c += L) {
       FloatVector w = FloatVector.fromArray(F, a, aOff + c);
       sum = w.fma(FloatVector.fromArray(F, b, bOff + c), sum);
@@ -55,6 +58,10 @@ public final class Dot {
       float[] out,
       int outStride,
       float[] lanes) {
+    if (ScalarStart.isOn()) {
+      allScalar(rows, numRows, len, x, xOff, numVectors, out, outStride, lanes);
+      return;
+    }
     int body = len - len % L;
     for (int i = 0; i < numVectors; i += 4) {
       int vectors = Math.min(4, numVectors - i);
@@ -73,6 +80,23 @@ public final class Dot {
             out[(i + j) * outStride + r + k] = lanes[vectors == 1 ? k : 4 * k + j] + tail;
           }
         }
+      }
+    }
+  }
+
+  private static void allScalar(
+      float[] rows,
+      int numRows,
+      int len,
+      float[] x,
+      int xOff,
+      int numVectors,
+      float[] out,
+      int outStride,
+      float[] lanes) {
+    for (int i = 0; i < numVectors; i++) {
+      for (int r = 0; r < numRows; r++) {
+        out[i * outStride + r] = of(rows, r * len, x, xOff + i * len, len, lanes);
       }
     }
   }

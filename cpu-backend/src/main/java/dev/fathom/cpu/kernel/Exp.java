@@ -38,7 +38,8 @@ final class Exp {
   static void run(
       float[] in, int off, float factor, float shift, float[] out, int outOff, int len) {
     int i = 0;
-    for (; i <= len - L; i += L) {
+    int last = ScalarStart.lastVector(len);
+    for (; i <= last; i += L) {
       FloatVector x = FloatVector.fromArray(F, in, off + i).mul(factor).sub(shift);
       x = x.max(LOWEST).min(HIGHEST);
       FloatVector shifted = x.mul(LOG2_E).add(ROUNDER);

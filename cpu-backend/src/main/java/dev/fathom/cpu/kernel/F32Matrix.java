@@ -69,6 +69,16 @@ final class F32Matrix extends RowMatrix {
   }
 
   @Override
+  boolean hasScalarRows() {
+    return body() == cols();
+  }
+
+  @Override
+  void scalarRows(int r, int m, float[] out, int off) {
+    MemorySegment.copy(data, FLOAT, rowByte(r), out, off, m * cols());
+  }
+
+  @Override
   void decode(int r, float[] out, int off, int tail) {
     MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);

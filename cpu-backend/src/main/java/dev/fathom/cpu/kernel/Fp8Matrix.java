@@ -30,6 +30,8 @@ import jdk.incubator.vector.ShortVector;
  */
 final class Fp8Matrix extends RowMatrix {
 
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE);
   private static final int FLOAT_BITS = 0x87F00000;
   private static final float SUM_SHARE = 0x1p56f;
   private static final float INPUT_SHARE = 0x1p64f;
@@ -56,9 +58,8 @@ final class Fp8Matrix extends RowMatrix {
 
   static Fp8Matrix of(WeightMatrix source, BlockScaleLayout layout) {
     float[] scales = new float[layout.scaleRows() * layout.scaleCols()];
-    ValueLayout.OfFloat stored = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LITTLE);
     MemorySegment.copy(
-        Objects.requireNonNull(source.scales()), stored, 0, scales, 0, scales.length);
+        Objects.requireNonNull(source.scales()), FLOAT, 0, scales, 0, scales.length);
     return new Fp8Matrix(source, layout, scales);
   }
 
@@ -196,6 +197,61 @@ final class Fp8Matrix extends RowMatrix {
   }
 
   @Override
+  boolean hasScalarRows() {
+    return body() == cols();
+  }
+
+  @Override
+  float factor(int r, int c) {
+    return scales[scaleRow(r) + (c >> blockShift)];
+  }
+
+  @Override
+  void scalarRows(int r, int m, float[] out, int off) {
+    int len = m * cols();
+    int quads = quads(r, out, off, len);
+    for (int c = 0; c < len; c += 4 * L) {
+      for (int j = 0; j < L; j++) {
+        int quad = Float.floatToRawIntBits(out[quads + c / 4 + j]);
+        int to = off + c + j;
+        out[to] = code(quad << 24);
+        out[to + L] = code(quad << 16);
+        out[to + 2 * L] = code(quad << 8);
+        out[to + 3 * L] = code(quad);
+      }
+    }
+  }
+
+  /**
+   * Copies len codes from row r on to the end of their place, four in a float, and returns where:
+   * they are read before weights overwrite them.
+   */
+  private int quads(int r, float[] out, int off, int len) {
+    int quads = off + 3 * (len / 4);
+    MemorySegment.copy(data, FLOAT, (long) r * cols(), out, quads, len / 4);
+    return quads;
+  }
+
+  /** Returns the weight of a code in the top byte, times 2^-120. */
+  private static float code(int top) {
+    return Float.intBitsToFloat((top >> 4) & FLOAT_BITS);
+  }
+
+  private void decodeScalar(int r, float[] out, int off) {
+    int row = scaleRow(r);
+    int quads = quads(r, out, off, body());
+    for (int i = 0; i < body() / 4; i++) {
+      int quad = Float.floatToRawIntBits(out[quads + i]);
+      float scale = scales[row + ((4 * i) >> blockShift)] * SUM_SHARE;
+      int to = off + 4 * i;
+      out[to] = code(quad << 24) * scale * INPUT_SHARE;
+      out[to + 1] = code(quad << 16) * scale * INPUT_SHARE;
+      out[to + 2] = code(quad << 8) * scale * INPUT_SHARE;
+      out[to + 3] = code(quad) * scale * INPUT_SHARE;
+    }
+  }
+
+  @Override
   void decode(int r, float[] out, int off, int tail) {
     MemorySegment weights = NativeMemory.of(data);
     long row = (long) r * cols();
@@ -271,6 +327,10 @@ final class Fp8Matrix extends RowMatrix {
     int scaleRow = scaleRow(r);
     long row = (long) r * cols();
     MemorySegment weights = NativeMemory.of(data);
+    if (ScalarStart.isOn()) {
+      decodeScalar(r, out, off);
+      body = 0;
+    }
     for (int c = 0; c < body; c += 4 * L) {
       IntVector q = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
       FloatVector f0 = q.lanewise(LSHL, 24).lanewise(ASHR, 4).and(FLOAT_BITS).reinterpretAsFloats();
@@ -288,7 +348,7 @@ final class Fp8Matrix extends RowMatrix {
       even.rearrange(Lanes.ZIP_LOW, odd).intoArray(out, off + c + 2 * L);
       even.rearrange(Lanes.ZIP_HIGH, odd).intoArray(out, off + c + 3 * L);
     }
-    for (int c = body; c < cols(); c++) {
+    for (int c = body(); c < cols(); c++) {
       out[off + c] = code(row + c) * scales[scaleRow + (c >> blockShift)];
     }
   }

@@ -24,7 +24,8 @@ public final class RmsNorm {
     int len = weight.length;
     float inverse = inverse(in, off, len, eps);
     int i = 0;
-    for (; i <= len - L; i += L) {
+    int last = ScalarStart.lastVector(len);
+    for (; i <= last; i += L) {
       FloatVector x = FloatVector.fromArray(F, in, off + i);
       x.mul(inverse).mul(FloatVector.fromArray(F, weight, i)).intoArray(out, off + i);
     }

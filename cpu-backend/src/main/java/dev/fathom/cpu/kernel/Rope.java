@@ -28,7 +28,8 @@ public final class Rope {
    */
   public static void interleaved(float[] x, int off, int dim, float[] cos, float[] sin, int table) {
     int i = 0;
-    for (; i <= dim - L; i += L) {
+    int last = ScalarStart.lastVector(dim);
+    for (; i <= last; i += L) {
       FloatVector v = FloatVector.fromArray(F, x, off + i);
       // Rotating each pair as one long by half its bits swaps its elements.
       FloatVector partner =
@@ -50,7 +51,8 @@ public final class Rope {
   public static void halfSplit(float[] x, int off, int dim, float[] cos, float[] sin, int table) {
     int half = dim / 2;
     int i = 0;
-    for (; i <= half - L; i += L) {
+    int last = ScalarStart.lastVector(half);
+    for (; i <= last; i += L) {
       FloatVector a = FloatVector.fromArray(F, x, off + i);
       FloatVector b = FloatVector.fromArray(F, x, off + half + i);
       FloatVector first = a.mul(FloatVector.fromArray(F, cos, table + i));

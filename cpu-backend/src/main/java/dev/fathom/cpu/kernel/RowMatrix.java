@@ -58,7 +58,9 @@ public abstract sealed class RowMatrix extends Matrix
       float[] scratch) {
     for (int r = from; r < to; ) {
       int end = Math.min(to, endOfFactors(r));
-      if (n > 1 && n <= MOST_PAIRED && hasPairs()) {
+      if (ScalarStart.isOn() && hasScalarRows()) {
+        multiplyScalar(r, end, in, first, n, out, outOff, outStride, scratch);
+      } else if (n > 1 && n <= MOST_PAIRED && hasPairs()) {
         multiplyPairs(r, end, in, first, n, out, outOff, outStride, scratch);
       } else if (n <= FEW) {
         multiplyFew(r, end, in, first, n, out, outOff, outStride, scratch);
@@ -66,6 +68,47 @@ public abstract sealed class RowMatrix extends Matrix
         multiplyTiles(r, end, in, first, n, out, outOff, outStride, scratch);
       }
       r = end;
+    }
+  }
+
+  /** As many decoded rows as scratch holds meet one vector after the other. */
+  private void multiplyScalar(
+      int from,
+      int to,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] scratch) {
+    int cols = cols();
+    int rows = Tile.row(0, cols);
+    int step = Math.max(1, (Tile.scratchLen(cols) - rows) / cols);
+    int weighed = Lanes.scratchLen();
+    for (int r = from; r < to; r += step) {
+      int m = Math.min(step, to - r);
+      scalarRows(r, m, scratch, rows);
+      for (int i = 0; i < n; i++) {
+        weighScalar(r, in, first + i, scratch, weighed);
+        for (int k = 0; k < m; k++) {
+          int row = rows + k * cols;
+          ScalarStart.dot(scratch, row, scratch, weighed, body(), scratch);
+          put(r + k, 1, r + k + 1, in, first + i, scratch, 0, out, outOff + i * outStride);
+        }
+      }
+    }
+  }
+
+  private void weighScalar(int r, Vectors in, int vector, float[] out, int to) {
+    float[] x = in.data();
+    int off = in.offset(vector);
+    int body = body();
+    for (int c = 0; c < body; c += L) {
+      float factor = factor(r, c);
+      for (int j = 0; j < L; j++) {
+        out[to + c + j] = x[off + c + j] * factor;
+      }
     }
   }
 
@@ -204,6 +247,21 @@ public abstract sealed class RowMatrix extends Matrix
     }
   }
 
+  /** Returns the factor of {@link #weigh} for column c of row r. */
+  float factor(int r, int c) {
+    return 1f;
+  }
+
+  /** Returns whether there is {@link #scalarRows}, which wants rows without a tail. */
+  boolean hasScalarRows() {
+    return false;
+  }
+
+  /** Writes the weights of m rows that {@link #four} multiplies, without the Vector API. */
+  void scalarRows(int r, int m, float[] out, int off) {
+    throw new UnsupportedOperationException("scalar rows");
+  }
+
   /** Returns the columns that go in whole vectors; the others are added one by one. */
   abstract int body();
 
@@ -240,7 +298,7 @@ public abstract sealed class RowMatrix extends Matrix
 
   /** Returns whether there is {@link #sumRows} for n rows. */
   public final boolean sumsRows(int n) {
-    return addsRows() && n % 4 == 0 && body() == cols();
+    return addsRows() && n % 4 == 0 && body() == cols() && !ScalarStart.isOn();
   }
 
   /**

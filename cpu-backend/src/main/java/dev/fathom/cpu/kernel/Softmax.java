@@ -15,7 +15,8 @@ public final class Softmax {
   public static float max(float[] scores, int off, int len) {
     float best = Float.NEGATIVE_INFINITY;
     int i = 0;
-    for (; i <= len - L; i += L) {
+    int last = ScalarStart.lastVector(len);
+    for (; i <= last; i += L) {
       // The order does not matter for a maximum.
       FloatVector v = FloatVector.fromArray(F, scores, off + i);
       best = Math.max(best, v.reduceLanes(VectorOperators.MAX));

@@ -36,7 +36,8 @@ public final class SwiGlu {
     // The exponential falls, so that of the clamped gate is the larger of two.
     float least = Exp.of(-limit);
     int i = 0;
-    for (; i <= len - L; i += L) {
+    int last = ScalarStart.lastVector(len);
+    for (; i <= last; i += L) {
       FloatVector x = FloatVector.fromArray(F, gate, off + i).min(limit);
       FloatVector divisor = FloatVector.fromArray(F, exponentials, i).max(least).add(1f);
       FloatVector u = FloatVector.fromArray(F, up, off + i).min(limit).max(-limit);

@@ -51,12 +51,33 @@ public final class WeightedSum {
    * @param n weight vectors
    */
   public void add(float[] weights, int w, float[] rows, int numRows, float[] out, int off, int n) {
+    if (ScalarStart.isOn()) {
+      addScalar(weights, w, rows, numRows, out, off, n);
+      return;
+    }
     int i = 0;
     for (; i <= n - 4; i += 4) {
       four(weights, w + i * weightStride, rows, numRows, out, off + i * outStride);
     }
     for (; i < n; i++) {
       one(weights, w + i * weightStride, rows, numRows, out, off + i * outStride);
+    }
+  }
+
+  private void addScalar(
+      float[] weights, int w0, float[] rows, int numRows, float[] out, int off, int n) {
+    int body = len - len % L;
+    for (int i = 0; i < n; i++) {
+      int w = w0 + i * weightStride;
+      int at = off + i * outStride;
+      for (int j = 0; j < body; j++) {
+        float sum = 0;
+        for (int s = 0; s < numRows; s++) {
+          sum = Math.fma(rows[s * rowStride + j], weights[w + s], sum);
+        }
+        out[at + j] += sum;
+      }
+      tail(weights, w, rows, numRows, out, at, body);
     }
   }
 

@@ -1,0 +1,142 @@
+package dev.fathom.cpu.kernel;
+
+import static dev.fathom.cpu.kernel.Lanes.L;
+
+/**
+ * Scalar loops that stand in for vector kernels in the first second of a small model.
+ *
+ * <p>An operation on vectors takes microseconds until the second compiler has seen its kernel,
+ * which takes a second or more of a process; a scalar loop is compiled in milliseconds. A model
+ * whose answer is there by then never needs the vectors. For a large model that second is little
+ * beside loading, and scalar loops would be slower.
+ *
+ * <p>The kernels of float32, bfloat16 and E4M3 weights and what an answer with them needs have such
+ * loops, which add in the lanes and the order of the vectors: the bits are the same.
+ *
+ * <p>One state for the process, as the compiled kernels are. Any thread.
+ */
+public final class ScalarStart {
+
+  /** Most weights of a small model. */
+  static final long MOST_WEIGHTS = 32L << 20;
+
+  /** Time of steps, after which vectors are used whatever they cost at first. */
+  static final long MOST_NANOS = 1_000_000_000;
+
+  // Not volatile: kernels read it, threads of a team see it with their work, and bits do not
+  // depend on it.
+  private static boolean on;
+  private static boolean decided;
+  private static long left = MOST_NANOS;
+
+  private ScalarStart() {}
+
+  /**
+   * Decides with the first model of the process, and ends what was decided with a later one.
+   *
+   * @param weights elements of all matrices of the model
+   */
+  public static synchronized void decide(long weights) {
+    on = !decided && weights <= MOST_WEIGHTS;
+    decided = true;
+  }
+
+  /** Uses vectors from now on: somebody takes the time to have the kernels compiled. */
+  public static synchronized void end() {
+    on = false;
+    decided = true;
+  }
+
+  /** Counts the time of a step. */
+  public static synchronized void spend(long nanos) {
+    left -= nanos;
+    if (left <= 0) {
+      on = false;
+    }
+  }
+
+  /** Switches scalar loops for a test and returns whether they were on. */
+  static synchronized boolean set(boolean wanted) {
+    boolean before = on;
+    on = wanted;
+    decided = true;
+    return before;
+  }
+
+  /** Returns whether scalar loops stand in for vectors. */
+  public static boolean isOn() {
+    return on;
+  }
+
+  /** Returns the last element at which one of len elements' vectors begins: none, or len - L. */
+  static int lastVector(int len) {
+    return on ? -1 : len - L;
+  }
+
+  /**
+   * Returns the sum of w[at, at + body) times x[off, off + body) as a kernel adds it; lanes[0] is it
+   * too, and lanes[1, L) are lost.
+   */
+  static float dot(float[] w, int at, float[] x, int off, int body, float[] lanes) {
+    for (int j = 0; j < L; j += L < 8 ? 2 : 8) {
+      if (L < 8) {
+        two(w, at + j, x, off + j, body, lanes, j);
+      } else {
+        eight(w, at + j, x, off + j, body, lanes, j);
+      }
+    }
+    return sum(lanes);
+  }
+
+  private static void two(
+      float[] w, int at, float[] x, int off, int body, float[] lanes, int to) {
+    float s0 = 0, s1 = 0;
+    for (int c = 0; c < body; c += L) {
+      s0 = Math.fma(w[at + c], x[off + c], s0);
+      s1 = Math.fma(w[at + c + 1], x[off + c + 1], s1);
+    }
+    lanes[to] = s0;
+    lanes[to + 1] = s1;
+  }
+
+  private static void eight(
+      float[] w, int at, float[] x, int off, int body, float[] lanes, int to) {
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
+    for (int c = 0; c < body; c += L) {
+      int a = at + c;
+      int b = off + c;
+      s0 = Math.fma(w[a], x[b], s0);
+      s1 = Math.fma(w[a + 1], x[b + 1], s1);
+      s2 = Math.fma(w[a + 2], x[b + 2], s2);
+      s3 = Math.fma(w[a + 3], x[b + 3], s3);
+      s4 = Math.fma(w[a + 4], x[b + 4], s4);
+      s5 = Math.fma(w[a + 5], x[b + 5], s5);
+      s6 = Math.fma(w[a + 6], x[b + 6], s6);
+      s7 = Math.fma(w[a + 7], x[b + 7], s7);
+    }
+    lanes[to] = s0;
+    lanes[to + 1] = s1;
+    lanes[to + 2] = s2;
+    lanes[to + 3] = s3;
+    lanes[to + 4] = s4;
+    lanes[to + 5] = s5;
+    lanes[to + 6] = s6;
+    lanes[to + 7] = s7;
+  }
+
+  /** Returns what {@link Lanes#sum} returns for lanes[0, L); changes them. */
+  static float sum(float[] lanes) {
+    for (int j = 0; j < 8 && L == 16; j++) {
+      lanes[j] += lanes[j + 8];
+    }
+    for (int j = 0; j < 4 && L >= 8; j++) {
+      lanes[j] += lanes[j + 4];
+    }
+    if (L > 2) {
+      lanes[0] += lanes[2];
+      lanes[1] += lanes[3];
+    }
+    lanes[0] += lanes[1];
+    return lanes[0];
+  }
+}
