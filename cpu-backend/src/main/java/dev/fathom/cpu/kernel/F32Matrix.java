@@ -79,6 +79,17 @@ final class F32Matrix extends RowMatrix {
   }
 
   @Override
+  int copyStored(int r, int m, float[] out, int off) {
+    scalarRows(r, m, out, off);
+    return cols();
+  }
+
+  @Override
+  void eightStored(float[] stored, int at, float[] x, int off, float[] lanes, int to) {
+    ScalarStart.eight(stored, at, x, off, cols(), lanes, to);
+  }
+
+  @Override
   void decode(int r, float[] out, int off, int tail) {
     MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);

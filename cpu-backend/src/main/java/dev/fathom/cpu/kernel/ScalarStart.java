@@ -99,7 +99,7 @@ public final class ScalarStart {
     lanes[to + 1] = s1;
   }
 
-  private static void eight(
+  static void eight(
       float[] w, int at, float[] x, int off, int body, float[] lanes, int to) {
     float s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
     for (int c = 0; c < body; c += L) {
