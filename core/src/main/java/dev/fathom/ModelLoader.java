@@ -28,6 +28,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import jdk.jfr.FlightRecorder;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -65,6 +66,10 @@ final class ModelLoader {
   }
 
   private DeepSeekModel load() {
+    if (!FlightRecorder.isInitialized()) {
+      // Loading the class of an event would start the recorder.
+      return open();
+    }
     LoadEvent event = new LoadEvent();
     event.begin();
     DeepSeekModel model = open();

@@ -4,6 +4,9 @@ import dev.fathom.engine.MetricsRecorder.Counter;
 import dev.fathom.engine.MetricsRecorder.Gauge;
 import dev.fathom.engine.MetricsRecorder.Histogram;
 import dev.fathom.spill.BlockSpill;
+import java.util.function.Function;
+import jdk.jfr.Event;
+import jdk.jfr.FlightRecorder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,11 +17,7 @@ import org.jspecify.annotations.Nullable;
 final class EngineTelemetry {
 
   private final MetricsRecorder metrics = new MetricsRecorder();
-  private final EngineEvents.Step stepProbe = new EngineEvents.Step();
-  private final EngineEvents.Request requestProbe = new EngineEvents.Request();
-  private final EngineEvents.Preemption preemptionProbe = new EngineEvents.Preemption();
-  private final EngineEvents.CacheHit cacheHitProbe = new EngineEvents.CacheHit();
-  private final EngineEvents.Draft draftProbe = new EngineEvents.Draft();
+  private @Nullable Probes probes;
   private long preemptions;
   private long prefixQueries;
   private long prefixHits;
@@ -26,6 +25,41 @@ final class EngineTelemetry {
   private long kept;
   private long damaged;
   private @Nullable BlockSpill spill;
+
+  /** An event of each kind, which knows whether somebody listens. */
+  private record Probes(
+      EngineEvents.Step step,
+      EngineEvents.Request request,
+      EngineEvents.Preemption preemption,
+      EngineEvents.CacheHit cacheHit,
+      EngineEvents.Draft draft) {
+
+    Probes() {
+      this(
+          new EngineEvents.Step(),
+          new EngineEvents.Request(),
+          new EngineEvents.Preemption(),
+          new EngineEvents.CacheHit(),
+          new EngineEvents.Draft());
+    }
+  }
+
+  /**
+   * Returns whether somebody listens to a kind of event. Nobody does where the process has never
+   * recorded: the first class of an event that is loaded starts the recorder, which takes a tenth
+   * of a second that most processes need not spend.
+   */
+  private boolean isHeard(Function<Probes, Event> kind) {
+    Probes known = probes;
+    if (known == null) {
+      if (!FlightRecorder.isInitialized()) {
+        return false;
+      }
+      known = new Probes();
+      probes = known;
+    }
+    return kind.apply(known).isEnabled();
+  }
 
   MetricsRecorder metrics() {
     return metrics;
@@ -38,7 +72,7 @@ final class EngineTelemetry {
 
   /** Starts to time a step; null where nobody listens. */
   EngineEvents.@Nullable Step beginStep() {
-    if (!stepProbe.isEnabled()) {
+    if (!isHeard(Probes::step)) {
       return null;
     }
     EngineEvents.Step event = new EngineEvents.Step();
@@ -114,7 +148,7 @@ final class EngineTelemetry {
       longest = Math.max(longest, choice.tokens().size());
     }
     record(outcome, tokens, longest);
-    if (requestProbe.isEnabled()) {
+    if (isHeard(Probes::request)) {
       EngineEvents.Request event = new EngineEvents.Request();
       event.promptTokens = outcome.promptTokens();
       event.generationTokens = tokens;
@@ -167,12 +201,12 @@ final class EngineTelemetry {
     metrics.add(Counter.PREFIX_QUERIES, queried);
     metrics.add(Counter.PREFIX_HITS, hits);
     metrics.end();
-    if (preempted > 0 && preemptionProbe.isEnabled()) {
+    if (preempted > 0 && isHeard(Probes::preemption)) {
       EngineEvents.Preemption event = new EngineEvents.Preemption();
       event.sequences = preempted;
       event.commit();
     }
-    if (hits > 0 && cacheHitProbe.isEnabled()) {
+    if (hits > 0 && isHeard(Probes::cacheHit)) {
       EngineEvents.CacheHit event = new EngineEvents.CacheHit();
       event.queried = queried;
       event.hits = hits;
@@ -198,7 +232,7 @@ final class EngineTelemetry {
     metrics.add(Counter.DRAFT_TOKENS, numTokens);
     metrics.add(Counter.ACCEPTED_TOKENS, accepted);
     metrics.end();
-    if (draftProbe.isEnabled()) {
+    if (isHeard(Probes::draft)) {
       EngineEvents.Draft event = new EngineEvents.Draft();
       event.tokens = numTokens;
       event.accepted = accepted;

@@ -7,6 +7,7 @@ import dev.fathom.backend.ScratchPlan;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.Order;
+import dev.fathom.cpu.kernel.ScalarStart;
 import dev.fathom.cpu.kernel.Vectors;
 import dev.fathom.cpu.onednn.Products;
 import dev.fathom.program.ElementType;
@@ -275,7 +276,7 @@ final class Step {
 
   /** Runs work on the team, or on this thread alone where it is small. */
   void dispatch(long multiplications, ThreadTeam.Work work) {
-    if (multiplications < worthADispatch) {
+    if (isSmall(multiplications)) {
       work.run(0, 1);
     } else {
       team.run(work);
@@ -288,11 +289,16 @@ final class Step {
    * @param grain items that a thread takes together at least
    */
   void dispatch(long multiplications, int items, int grain, ThreadTeam.RangeWork work) {
-    if (multiplications < worthADispatch) {
+    if (isSmall(multiplications)) {
       work.run(0, items, 0);
     } else {
       team.run(items, grain, work);
     }
+  }
+
+  /** While scalar loops stand in for vectors, the other processors are the compiler's. */
+  private boolean isSmall(long multiplications) {
+    return multiplications < worthADispatch || ScalarStart.isOn();
   }
 
   /** Returns the first of n items that belongs to a part; for part = numParts it returns n. */

@@ -52,8 +52,7 @@ public final class Bf16Decode {
     }
   }
 
-  private static void tail(
-      MemorySegment source, long at, float[] out, int off, int body, int len) {
+  private static void tail(MemorySegment source, long at, float[] out, int off, int body, int len) {
     for (int i = body; i < len; i++) {
       out[off + i] = Bf16.decode(source.get(SHORT, at + 2L * i));
     }

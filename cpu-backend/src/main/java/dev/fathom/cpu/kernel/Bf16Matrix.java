@@ -154,22 +154,7 @@ final class Bf16Matrix extends RowMatrix {
 
   @Override
   boolean hasScalarRows() {
-    return body() == cols();
-  }
-
-  @Override
-  void scalarRows(int r, int m, float[] out, int off) {
-    // Pairs go to the end of their place and are read before they are overwritten.
-    int len = m * cols();
-    int pairs = off + len / 2;
-    MemorySegment.copy(data, FLOAT, rowByte(r), out, pairs, len / 2);
-    for (int c = 0; c < len; c += 2 * L) {
-      for (int j = 0; j < L; j++) {
-        int pair = Float.floatToRawIntBits(out[pairs + c / 2 + j]);
-        out[off + c + j] = Float.intBitsToFloat(pair << 16);
-        out[off + c + L + j] = Float.intBitsToFloat(pair & HIGH);
-      }
-    }
+    return L >= 4 && body() == cols();
   }
 
   @Override
@@ -180,45 +165,29 @@ final class Bf16Matrix extends RowMatrix {
   }
 
   @Override
-  void eightStored(float[] stored, int at, float[] x, int off, float[] lanes, int to) {
-    float s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
+  void fourLanes(float[] stored, int at, float[] x, int off, float[] lanes, int to) {
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     int cols = cols();
     for (int c = 0, i = at; c < cols; c += 2 * L, i += L) {
       int w0 = Float.floatToRawIntBits(stored[i]);
       int w1 = Float.floatToRawIntBits(stored[i + 1]);
       int w2 = Float.floatToRawIntBits(stored[i + 2]);
       int w3 = Float.floatToRawIntBits(stored[i + 3]);
-      int w4 = Float.floatToRawIntBits(stored[i + 4]);
-      int w5 = Float.floatToRawIntBits(stored[i + 5]);
-      int w6 = Float.floatToRawIntBits(stored[i + 6]);
-      int w7 = Float.floatToRawIntBits(stored[i + 7]);
       int b = off + c;
       s0 = Math.fma(Float.intBitsToFloat(w0 << 16), x[b], s0);
       s1 = Math.fma(Float.intBitsToFloat(w1 << 16), x[b + 1], s1);
       s2 = Math.fma(Float.intBitsToFloat(w2 << 16), x[b + 2], s2);
       s3 = Math.fma(Float.intBitsToFloat(w3 << 16), x[b + 3], s3);
-      s4 = Math.fma(Float.intBitsToFloat(w4 << 16), x[b + 4], s4);
-      s5 = Math.fma(Float.intBitsToFloat(w5 << 16), x[b + 5], s5);
-      s6 = Math.fma(Float.intBitsToFloat(w6 << 16), x[b + 6], s6);
-      s7 = Math.fma(Float.intBitsToFloat(w7 << 16), x[b + 7], s7);
       b += L;
       s0 = Math.fma(Float.intBitsToFloat(w0 & HIGH), x[b], s0);
       s1 = Math.fma(Float.intBitsToFloat(w1 & HIGH), x[b + 1], s1);
       s2 = Math.fma(Float.intBitsToFloat(w2 & HIGH), x[b + 2], s2);
       s3 = Math.fma(Float.intBitsToFloat(w3 & HIGH), x[b + 3], s3);
-      s4 = Math.fma(Float.intBitsToFloat(w4 & HIGH), x[b + 4], s4);
-      s5 = Math.fma(Float.intBitsToFloat(w5 & HIGH), x[b + 5], s5);
-      s6 = Math.fma(Float.intBitsToFloat(w6 & HIGH), x[b + 6], s6);
-      s7 = Math.fma(Float.intBitsToFloat(w7 & HIGH), x[b + 7], s7);
     }
     lanes[to] = s0;
     lanes[to + 1] = s1;
     lanes[to + 2] = s2;
     lanes[to + 3] = s3;
-    lanes[to + 4] = s4;
-    lanes[to + 5] = s5;
-    lanes[to + 6] = s6;
-    lanes[to + 7] = s7;
   }
 
   @Override

@@ -70,23 +70,18 @@ final class F32Matrix extends RowMatrix {
 
   @Override
   boolean hasScalarRows() {
-    return body() == cols();
-  }
-
-  @Override
-  void scalarRows(int r, int m, float[] out, int off) {
-    MemorySegment.copy(data, FLOAT, rowByte(r), out, off, m * cols());
+    return L >= 4 && body() == cols();
   }
 
   @Override
   int copyStored(int r, int m, float[] out, int off) {
-    scalarRows(r, m, out, off);
+    MemorySegment.copy(data, FLOAT, rowByte(r), out, off, m * cols());
     return cols();
   }
 
   @Override
-  void eightStored(float[] stored, int at, float[] x, int off, float[] lanes, int to) {
-    ScalarStart.eight(stored, at, x, off, cols(), lanes, to);
+  void fourLanes(float[] stored, int at, float[] x, int off, float[] lanes, int to) {
+    ScalarStart.four(stored, at, x, off, cols(), lanes, to);
   }
 
   @Override

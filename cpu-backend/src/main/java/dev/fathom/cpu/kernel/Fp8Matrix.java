@@ -58,8 +58,7 @@ final class Fp8Matrix extends RowMatrix {
 
   static Fp8Matrix of(WeightMatrix source, BlockScaleLayout layout) {
     float[] scales = new float[layout.scaleRows() * layout.scaleCols()];
-    MemorySegment.copy(
-        Objects.requireNonNull(source.scales()), FLOAT, 0, scales, 0, scales.length);
+    MemorySegment.copy(Objects.requireNonNull(source.scales()), FLOAT, 0, scales, 0, scales.length);
     return new Fp8Matrix(source, layout, scales);
   }
 
@@ -198,38 +197,12 @@ final class Fp8Matrix extends RowMatrix {
 
   @Override
   boolean hasScalarRows() {
-    return body() == cols();
+    return L >= 4 && body() == cols();
   }
 
   @Override
   float factor(int r, int c) {
     return scales[scaleRow(r) + (c >> blockShift)];
-  }
-
-  @Override
-  void scalarRows(int r, int m, float[] out, int off) {
-    int len = m * cols();
-    int quads = quads(r, out, off, len);
-    for (int c = 0; c < len; c += 4 * L) {
-      for (int j = 0; j < L; j++) {
-        int quad = Float.floatToRawIntBits(out[quads + c / 4 + j]);
-        int to = off + c + j;
-        out[to] = code(quad << 24);
-        out[to + L] = code(quad << 16);
-        out[to + 2 * L] = code(quad << 8);
-        out[to + 3 * L] = code(quad);
-      }
-    }
-  }
-
-  /**
-   * Copies len codes from row r on to the end of their place, four in a float, and returns where:
-   * they are read before weights overwrite them.
-   */
-  private int quads(int r, float[] out, int off, int len) {
-    int quads = off + 3 * (len / 4);
-    MemorySegment.copy(data, FLOAT, (long) r * cols(), out, quads, len / 4);
-    return quads;
   }
 
   /** Returns the weight of a code in the top byte, times 2^-120. */
@@ -239,8 +212,11 @@ final class Fp8Matrix extends RowMatrix {
 
   private void decodeScalar(int r, float[] out, int off) {
     int row = scaleRow(r);
-    int quads = quads(r, out, off, body());
-    for (int i = 0; i < body() / 4; i++) {
+    // Quads of codes go to the end of their place and are read before weights overwrite them.
+    int len = body() / 4;
+    int quads = off + 3 * len;
+    MemorySegment.copy(data, FLOAT, (long) r * cols(), out, quads, len);
+    for (int i = 0; i < len; i++) {
       int quad = Float.floatToRawIntBits(out[quads + i]);
       float scale = scales[row + ((4 * i) >> blockShift)] * SUM_SHARE;
       int to = off + 4 * i;
@@ -259,63 +235,39 @@ final class Fp8Matrix extends RowMatrix {
   }
 
   @Override
-  void eightStored(float[] stored, int at, float[] x, int off, float[] lanes, int to) {
-    float s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
+  void fourLanes(float[] stored, int at, float[] x, int off, float[] lanes, int to) {
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     int cols = cols();
     for (int c = 0, i = at; c < cols; c += 4 * L, i += L) {
       int w0 = Float.floatToRawIntBits(stored[i]);
       int w1 = Float.floatToRawIntBits(stored[i + 1]);
       int w2 = Float.floatToRawIntBits(stored[i + 2]);
       int w3 = Float.floatToRawIntBits(stored[i + 3]);
-      int w4 = Float.floatToRawIntBits(stored[i + 4]);
-      int w5 = Float.floatToRawIntBits(stored[i + 5]);
-      int w6 = Float.floatToRawIntBits(stored[i + 6]);
-      int w7 = Float.floatToRawIntBits(stored[i + 7]);
       int b = off + c;
       s0 = Math.fma(code(w0 << 24), x[b], s0);
       s1 = Math.fma(code(w1 << 24), x[b + 1], s1);
       s2 = Math.fma(code(w2 << 24), x[b + 2], s2);
       s3 = Math.fma(code(w3 << 24), x[b + 3], s3);
-      s4 = Math.fma(code(w4 << 24), x[b + 4], s4);
-      s5 = Math.fma(code(w5 << 24), x[b + 5], s5);
-      s6 = Math.fma(code(w6 << 24), x[b + 6], s6);
-      s7 = Math.fma(code(w7 << 24), x[b + 7], s7);
       b += L;
       s0 = Math.fma(code(w0 << 16), x[b], s0);
       s1 = Math.fma(code(w1 << 16), x[b + 1], s1);
       s2 = Math.fma(code(w2 << 16), x[b + 2], s2);
       s3 = Math.fma(code(w3 << 16), x[b + 3], s3);
-      s4 = Math.fma(code(w4 << 16), x[b + 4], s4);
-      s5 = Math.fma(code(w5 << 16), x[b + 5], s5);
-      s6 = Math.fma(code(w6 << 16), x[b + 6], s6);
-      s7 = Math.fma(code(w7 << 16), x[b + 7], s7);
       b += L;
       s0 = Math.fma(code(w0 << 8), x[b], s0);
       s1 = Math.fma(code(w1 << 8), x[b + 1], s1);
       s2 = Math.fma(code(w2 << 8), x[b + 2], s2);
       s3 = Math.fma(code(w3 << 8), x[b + 3], s3);
-      s4 = Math.fma(code(w4 << 8), x[b + 4], s4);
-      s5 = Math.fma(code(w5 << 8), x[b + 5], s5);
-      s6 = Math.fma(code(w6 << 8), x[b + 6], s6);
-      s7 = Math.fma(code(w7 << 8), x[b + 7], s7);
       b += L;
       s0 = Math.fma(code(w0), x[b], s0);
       s1 = Math.fma(code(w1), x[b + 1], s1);
       s2 = Math.fma(code(w2), x[b + 2], s2);
       s3 = Math.fma(code(w3), x[b + 3], s3);
-      s4 = Math.fma(code(w4), x[b + 4], s4);
-      s5 = Math.fma(code(w5), x[b + 5], s5);
-      s6 = Math.fma(code(w6), x[b + 6], s6);
-      s7 = Math.fma(code(w7), x[b + 7], s7);
     }
     lanes[to] = s0;
     lanes[to + 1] = s1;
     lanes[to + 2] = s2;
     lanes[to + 3] = s3;
-    lanes[to + 4] = s4;
-    lanes[to + 5] = s5;
-    lanes[to + 6] = s6;
-    lanes[to + 7] = s7;
   }
 
   @Override

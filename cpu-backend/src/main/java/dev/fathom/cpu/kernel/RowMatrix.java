@@ -71,7 +71,7 @@ public abstract sealed class RowMatrix extends Matrix
     }
   }
 
-  /** As many decoded rows as scratch holds meet one vector after the other. */
+  /** Stored rows, as many as scratch holds, meet one vector after the other. */
   private void multiplyScalar(
       int from,
       int to,
@@ -82,26 +82,19 @@ public abstract sealed class RowMatrix extends Matrix
       int outOff,
       int outStride,
       float[] scratch) {
-    int cols = cols();
-    int rows = Tile.row(0, cols);
-    int step = Math.max(1, (Tile.scratchLen(cols) - rows) / cols);
     int weighed = Lanes.scratchLen();
-    boolean isStored = n == 1 && L >= 8;
+    int stored = weighed + cols();
+    int step = Math.max(1, (Tile.scratchLen(cols()) - stored) / cols());
     for (int r = from; r < to; r += step) {
       int m = Math.min(step, to - r);
-      int width = isStored ? copyStored(r, m, scratch, rows) : cols;
-      if (!isStored) {
-        scalarRows(r, m, scratch, rows);
-      }
+      int width = copyStored(r, m, scratch, stored);
       for (int i = 0; i < n; i++) {
         weighScalar(r, in, first + i, scratch, weighed);
         for (int k = 0; k < m; k++) {
-          int row = rows + k * width;
-          if (isStored) {
-            dotStored(scratch, row, scratch, weighed, scratch);
-          } else {
-            ScalarStart.dot(scratch, row, scratch, weighed, cols, scratch);
+          for (int j = 0; j < L; j += 4) {
+            fourLanes(scratch, stored + k * width + j, scratch, weighed + j, scratch, j);
           }
+          ScalarStart.sum(scratch);
           put(r + k, 1, r + k + 1, in, first + i, scratch, 0, out, outOff + i * outStride);
         }
       }
@@ -260,16 +253,9 @@ public abstract sealed class RowMatrix extends Matrix
     return 1f;
   }
 
-  /** Returns whether there is {@link #scalarRows}, which wants rows without a tail. */
+  /** Returns whether there is {@link #fourLanes}, which wants rows without a tail. */
   boolean hasScalarRows() {
     return false;
-  }
-
-  private void dotStored(float[] stored, int at, float[] x, int off, float[] lanes) {
-    for (int j = 0; j < L; j += 8) {
-      eightStored(stored, at + j, x, off + j, lanes, j);
-    }
-    ScalarStart.sum(lanes);
   }
 
   /** Copies m stored rows as they are into the bits of floats and returns the floats of a row. */
@@ -278,17 +264,12 @@ public abstract sealed class RowMatrix extends Matrix
   }
 
   /**
-   * Writes the sums in lanes [to, to + 8) of a stored row.
+   * Writes the sums in lanes [to, to + 4) of a stored row.
    *
    * @param at where the row's bits begin, plus the first lane
    * @param off where the vector begins, plus the first lane
    */
-  void eightStored(float[] stored, int at, float[] x, int off, float[] lanes, int to) {
-    throw new UnsupportedOperationException("scalar rows");
-  }
-
-  /** Writes the weights of m rows that {@link #four} multiplies, without the Vector API. */
-  void scalarRows(int r, int m, float[] out, int off) {
+  void fourLanes(float[] stored, int at, float[] x, int off, float[] lanes, int to) {
     throw new UnsupportedOperationException("scalar rows");
   }
 

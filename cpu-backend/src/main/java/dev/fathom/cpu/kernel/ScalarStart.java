@@ -20,6 +20,9 @@ public final class ScalarStart {
   /** Most weights of a small model. */
   static final long MOST_WEIGHTS = 32L << 20;
 
+  /** Most tokens of a step; vectors are worth their compilation for more. */
+  static final int MOST_TOKENS = 256;
+
   /** Time of steps, after which vectors are used whatever they cost at first. */
   static final long MOST_NANOS = 1_000_000_000;
 
@@ -45,6 +48,14 @@ public final class ScalarStart {
   public static synchronized void end() {
     on = false;
     decided = true;
+  }
+
+  /** Returns whether scalar loops are to stand in for vectors in a step of so many tokens. */
+  public static synchronized boolean begin(int tokens) {
+    if (tokens > MOST_TOKENS) {
+      on = false;
+    }
+    return on;
   }
 
   /** Counts the time of a step. */
@@ -73,35 +84,30 @@ public final class ScalarStart {
     return on ? -1 : len - L;
   }
 
-  /**
-   * Returns the sum of w[at, at + body) times x[off, off + body) as a kernel adds it; lanes[0] is it
-   * too, and lanes[1, L) are lost.
-   */
+  /** Returns the sum of w[at, at + body) times x[off, off + body) as a kernel adds it. */
   static float dot(float[] w, int at, float[] x, int off, int body, float[] lanes) {
-    for (int j = 0; j < L; j += L < 8 ? 2 : 8) {
-      if (L < 8) {
-        two(w, at + j, x, off + j, body, lanes, j);
-      } else {
-        eight(w, at + j, x, off + j, body, lanes, j);
-      }
+    if (L < 4) {
+      two(w, at, x, off, body, lanes);
+    }
+    for (int j = 0; j < L && L >= 4; j += 4) {
+      four(w, at + j, x, off + j, body, lanes, j);
     }
     return sum(lanes);
   }
 
-  private static void two(
-      float[] w, int at, float[] x, int off, int body, float[] lanes, int to) {
+  private static void two(float[] w, int at, float[] x, int off, int body, float[] lanes) {
     float s0 = 0, s1 = 0;
     for (int c = 0; c < body; c += L) {
       s0 = Math.fma(w[at + c], x[off + c], s0);
       s1 = Math.fma(w[at + c + 1], x[off + c + 1], s1);
     }
-    lanes[to] = s0;
-    lanes[to + 1] = s1;
+    lanes[0] = s0;
+    lanes[1] = s1;
   }
 
-  static void eight(
-      float[] w, int at, float[] x, int off, int body, float[] lanes, int to) {
-    float s0 = 0, s1 = 0, s2 = 0, s3 = 0, s4 = 0, s5 = 0, s6 = 0, s7 = 0;
+  /** Writes lanes [to, to + 4) of a sum, of which both sides begin at the first of these lanes. */
+  static void four(float[] w, int at, float[] x, int off, int body, float[] lanes, int to) {
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
     for (int c = 0; c < body; c += L) {
       int a = at + c;
       int b = off + c;
@@ -109,22 +115,14 @@ public final class ScalarStart {
       s1 = Math.fma(w[a + 1], x[b + 1], s1);
       s2 = Math.fma(w[a + 2], x[b + 2], s2);
       s3 = Math.fma(w[a + 3], x[b + 3], s3);
-      s4 = Math.fma(w[a + 4], x[b + 4], s4);
-      s5 = Math.fma(w[a + 5], x[b + 5], s5);
-      s6 = Math.fma(w[a + 6], x[b + 6], s6);
-      s7 = Math.fma(w[a + 7], x[b + 7], s7);
     }
     lanes[to] = s0;
     lanes[to + 1] = s1;
     lanes[to + 2] = s2;
     lanes[to + 3] = s3;
-    lanes[to + 4] = s4;
-    lanes[to + 5] = s5;
-    lanes[to + 6] = s6;
-    lanes[to + 7] = s7;
   }
 
-  /** Returns what {@link Lanes#sum} returns for lanes[0, L); changes them. */
+  /** Returns what {@link Lanes#sum} returns for lanes[0, L), and leaves it in lanes[0]. */
   static float sum(float[] lanes) {
     for (int j = 0; j < 8 && L == 16; j++) {
       lanes[j] += lanes[j + 8];
