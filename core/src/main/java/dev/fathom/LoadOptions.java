@@ -322,10 +322,10 @@ public final class LoadOptions implements Cloneable {
   }
 
   /**
-   * Lets loading end with steps of made-up tokens, until they no longer become faster: the JVM
-   * interprets a step's kernels before it compiles them, so that the first tokens of a process
-   * otherwise take many times as long as later ones. A service that is asked soon after it started
-   * wants it, a command that generates once does not. Nothing of those steps remains.
+   * Lets loading end with steps of made-up tokens, until they no longer become faster, and then
+   * with made-up requests: the JVM interprets code before it compiles it, so that the first tokens
+   * of a process otherwise take many times as long as later ones. A service that is asked soon
+   * after it started wants it, a command that generates once does not. Nothing of them remains.
    *
    * @param most time that it may take, a step that began more; zero (the default) leaves it out
    * @throws dev.fathom.error.InvalidRequestException for a negative time

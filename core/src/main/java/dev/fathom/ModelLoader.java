@@ -25,9 +25,12 @@ import dev.fathom.program.WeightRef;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Function;
 import jdk.jfr.FlightRecorder;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -132,16 +135,23 @@ final class ModelLoader {
               options.speculation());
       Executable executable = backend.compile(model.programs().programs(), weights, compile);
       requireSlots(executable, adapters, backend);
-      warmUp(executable, compile, capacities.vocabSize());
+      Function<Engine, DeepSeekModel> around =
+          engine ->
+              new DeepSeekModel(
+                  engine,
+                  backend,
+                  arena,
+                  text,
+                  reader,
+                  diagnostics,
+                  new ModelAdapters(engine.adapters(), adapters.linears()),
+                  new Embedder(engine, reader, model.hiddenOutput()));
+      warmUp(executable, compile, capacities, text, around);
       EngineLimits limits =
           limits().adapters(adapters.limits()).spill(KvFingerprint.spill(model, options, backend));
       Engine engine = new Engine(capacities, limits, executable, text.tokenizer());
-      Embedder embedder = new Embedder(engine, reader, model.hiddenOutput());
-      ModelAdapters loaded = new ModelAdapters(engine.adapters(), adapters.linears());
       log.info("model loaded: {}", logLine(diagnostics));
-      return ready(
-          new DeepSeekModel(engine, backend, arena, text, reader, diagnostics, loaded, embedder),
-          adapters);
+      return ready(around.apply(engine), adapters);
     } catch (RuntimeException | Error e) {
       if (arena.scope().isAlive()) {
         arena.close();
@@ -154,13 +164,22 @@ final class ModelLoader {
     return EngineLimits.DEFAULT.maxQueuedTokens(options.maxQueuedTokens());
   }
 
-  private void warmUp(Executable executable, CompileOptions compile, int vocabSize) {
+  private void warmUp(
+      Executable executable,
+      CompileOptions compile,
+      EngineOptions capacities,
+      ModelText text,
+      Function<Engine, DeepSeekModel> around) {
     if (options.warmUp().isZero()) {
       return;
     }
+    long deadline = System.nanoTime() + TimeUnit.NANOSECONDS.convert(options.warmUp());
     try {
-      int steps = WarmUp.run(executable, compile, vocabSize, options.warmUp());
+      // Steps cost most, but not all of the time, so that requests get theirs.
+      Duration most = options.warmUp().multipliedBy(3).dividedBy(4);
+      int steps = WarmUp.run(executable, compile, capacities.vocabSize(), most);
       log.debug("warmed up: steps={}", steps);
+      Rehearsal.run(executable, capacities, text, around, deadline);
     } catch (RuntimeException | Error e) {
       executable.close();
       throw e;

@@ -419,6 +419,8 @@ class LifecycleTest {
       assertThat(warm.metrics().expertLoad())
           .isNotEmpty()
           .allSatisfy(layer -> assertThat(layer.tokens()).containsOnly(0L));
+      assertThat(warm.metrics().steps()).isZero();
+      assertThat(warm.metrics().kvUsage()).isZero();
       assertThat(warm.generate(norway()).text()).isEqualTo(OSLO);
     }
   }

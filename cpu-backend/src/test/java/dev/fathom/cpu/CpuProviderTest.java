@@ -7,14 +7,12 @@ import dev.fathom.backend.Backend;
 import dev.fathom.backend.BackendProvider;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.ServiceLoader;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 class CpuProviderTest {
 
@@ -69,17 +67,5 @@ class CpuProviderTest {
     assertThatThrownBy(() -> new CpuProvider().create(-1))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("must be >= 0: threads=-1");
-  }
-
-  @Test
-  void siblingsOfACoreCountOnce(@TempDir Path cpus) throws IOException {
-    for (int cpu = 0; cpu < 4; cpu++) {
-      Path topology = cpus.resolve("cpu" + cpu).resolve("topology");
-      Files.createDirectories(topology);
-      Files.writeString(topology.resolve("thread_siblings_list"), cpu % 2 + "," + (cpu % 2 + 2));
-    }
-    assertThat(Processors.cores(cpus)).isEqualTo(2);
-    assertThat(Processors.cores(cpus.resolve("none"))).isZero();
-    assertThat(Processors.count()).isBetween(1, Runtime.getRuntime().availableProcessors());
   }
 }

@@ -8,7 +8,9 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -66,19 +68,35 @@ class LauncherTest {
   void theScriptStartsJava25WithTheVectorApiAndUtf8Arguments(@TempDir Path folder)
       throws IOException, InterruptedException {
     copyScript(folder);
-    Path libraries = Files.createDirectories(folder.resolve("examples/target/lib"));
-    Files.createFile(folder.resolve("examples/target/fathom-examples-0.1.0-SNAPSHOT.jar"));
-    for (String module : MODULES) {
-      Files.createFile(libraries.resolve("fathom-" + module + "-0.1.0-SNAPSHOT.jar"));
-    }
+    emptyJars(folder);
     Path jdk25 = fakeJdk(folder.resolve("jdk-25"), "25.0.3", "echo \"LC_ALL=$LC_ALL $*\"");
 
-    String output = runScript(folder, jdk25, 0, "chat", "hi");
+    String first = runScript(folder, jdk25, 0, "chat", "hi");
+    String second = runScript(folder, jdk25, 0, "chat", "hi");
 
-    assertThat(output)
+    assertThat(first).startsWith("preparing quick starts").endsWith(second);
+    assertThat(second)
         .startsWith("LC_ALL=C.UTF-8 ")
         .contains("--add-modules=jdk.incubator.vector")
+        .contains("-XX:SharedArchiveFile=" + folder.toRealPath().resolve("examples/target/classes"))
         .endsWith(" dev.fathom.examples.Fathom chat hi\n");
+  }
+
+  @Test
+  void theScriptPreparesQuickStartsAgainForAnotherJdkAndForNewerJars(@TempDir Path folder)
+      throws IOException, InterruptedException {
+    copyScript(folder);
+    Path libraries = emptyJars(folder);
+    Path jdk25 = fakeJdk(folder.resolve("jdk-25"), "25.0.3", "echo run");
+    Path jdk26 = fakeJdk(folder.resolve("jdk-26"), "26", "echo run");
+    assertThat(runScript(folder, jdk25, 0, "chat")).contains("preparing");
+    assertThat(runScript(folder, jdk25, 0, "chat")).isEqualTo("run\n");
+
+    assertThat(runScript(folder, jdk26, 0, "chat")).contains("preparing");
+    assertThat(runScript(folder, jdk26, 0, "chat")).isEqualTo("run\n");
+    FileTime later = FileTime.from(Instant.now().plusSeconds(5));
+    Files.setLastModifiedTime(libraries.resolve("fathom-core-0.1.0-SNAPSHOT.jar"), later);
+    assertThat(runScript(folder, jdk26, 0, "chat")).contains("preparing");
   }
 
   private static void copyScript(Path folder) throws IOException {
@@ -88,6 +106,16 @@ class LauncherTest {
     assertThat(finder).contains(SEARCHED);
     Files.writeString(copy.resolve("find-jdk.sh"), finder.replace(SEARCHED, "\"$HOME\"/none/*"));
     Files.copy(root.resolve("fathom"), folder.resolve("fathom"));
+  }
+
+  /** Returns the folder of the modules' jars. */
+  private static Path emptyJars(Path folder) throws IOException {
+    Path libraries = Files.createDirectories(folder.resolve("examples/target/lib"));
+    Files.createFile(folder.resolve("examples/target/fathom-examples-0.1.0-SNAPSHOT.jar"));
+    for (String module : MODULES) {
+      Files.createFile(libraries.resolve("fathom-" + module + "-0.1.0-SNAPSHOT.jar"));
+    }
+    return libraries;
   }
 
   private static String runScript(Path folder, Path jdk, int exitCode, String... args)
