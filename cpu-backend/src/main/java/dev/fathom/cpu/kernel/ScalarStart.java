@@ -2,6 +2,9 @@ package dev.fathom.cpu.kernel;
 
 import static dev.fathom.cpu.kernel.Lanes.L;
 
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+
 /**
  * Scalar loops that stand in for vector kernels in the first second of a small model.
  *
@@ -26,11 +29,9 @@ public final class ScalarStart {
   /** Time of steps, after which vectors are used whatever they cost at first. */
   static final long MOST_NANOS = 1_000_000_000;
 
-  // Not volatile: kernels read it, threads of a team see it with their work, and bits do not
-  // depend on it.
-  private static boolean on;
-  private static boolean decided;
-  private static long left = MOST_NANOS;
+  private static final AtomicBoolean ON = new AtomicBoolean();
+  private static final AtomicBoolean DECIDED = new AtomicBoolean();
+  private static final AtomicLong LEFT = new AtomicLong(MOST_NANOS);
 
   private ScalarStart() {}
 
@@ -39,49 +40,47 @@ public final class ScalarStart {
    *
    * @param weights elements of all matrices of the model
    */
-  public static synchronized void decide(long weights) {
-    on = !decided && weights <= MOST_WEIGHTS;
-    decided = true;
+  public static void decide(long weights) {
+    boolean isFirst = DECIDED.compareAndSet(false, true);
+    ON.set(isFirst && weights <= MOST_WEIGHTS);
   }
 
   /** Uses vectors from now on: somebody takes the time to have the kernels compiled. */
-  public static synchronized void end() {
-    on = false;
-    decided = true;
+  public static void end() {
+    DECIDED.set(true);
+    ON.set(false);
   }
 
   /** Returns whether scalar loops are to stand in for vectors in a step of so many tokens. */
-  public static synchronized boolean begin(int tokens) {
+  public static boolean begin(int tokens) {
     if (tokens > MOST_TOKENS) {
-      on = false;
+      ON.set(false);
     }
-    return on;
+    return ON.get();
   }
 
   /** Counts the time of a step. */
-  public static synchronized void spend(long nanos) {
-    left -= nanos;
-    if (left <= 0) {
-      on = false;
+  public static void spend(long nanos) {
+    if (LEFT.addAndGet(-nanos) <= 0) {
+      ON.set(false);
     }
   }
 
   /** Switches scalar loops for a test and returns whether they were on. */
-  static synchronized boolean set(boolean wanted) {
-    boolean before = on;
-    on = wanted;
-    decided = true;
-    return before;
+  static boolean set(boolean wanted) {
+    DECIDED.set(true);
+    return ON.getAndSet(wanted);
   }
 
   /** Returns whether scalar loops stand in for vectors. */
   public static boolean isOn() {
-    return on;
+    // Bits do not depend on it, and threads of a team get it with their work.
+    return ON.getPlain();
   }
 
   /** Returns the last element at which one of len elements' vectors begins: none, or len - L. */
   static int lastVector(int len) {
-    return on ? -1 : len - L;
+    return isOn() ? -1 : len - L;
   }
 
   /** Returns the sum of w[at, at + body) times x[off, off + body) as a kernel adds it. */
