@@ -21,7 +21,7 @@ final class Rehearsal {
 
   private static final Logger LOG = LoggerFactory.getLogger(Rehearsal.class);
 
-  /** Most requests; later ones gained nothing. */
+  /** Most requests. */
   private static final int REQUESTS = 12;
 
   private static final int TOKENS = 16;

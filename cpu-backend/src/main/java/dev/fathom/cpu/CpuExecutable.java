@@ -167,7 +167,7 @@ final class CpuExecutable implements Executable {
   }
 
   private void runCounted(CompiledProgram program, StepBatch batch) {
-    if (!ScalarStart.isOn() || !ScalarStart.begin(batch.numTokens())) {
+    if (!ScalarStart.begin(batch.numTokens())) {
       program.run(batch, previous, last, isAborted);
       return;
     }

@@ -59,7 +59,11 @@ public final class Dot {
       int outStride,
       float[] lanes) {
     if (ScalarStart.isOn()) {
-      allScalar(rows, numRows, len, x, xOff, numVectors, out, outStride, lanes);
+      for (int i = 0; i < numVectors; i++) {
+        for (int r = 0; r < numRows; r++) {
+          out[i * outStride + r] = of(rows, r * len, x, xOff + i * len, len, lanes);
+        }
+      }
       return;
     }
     int body = len - len % L;
@@ -80,23 +84,6 @@ public final class Dot {
             out[(i + j) * outStride + r + k] = lanes[vectors == 1 ? k : 4 * k + j] + tail;
           }
         }
-      }
-    }
-  }
-
-  private static void allScalar(
-      float[] rows,
-      int numRows,
-      int len,
-      float[] x,
-      int xOff,
-      int numVectors,
-      float[] out,
-      int outStride,
-      float[] lanes) {
-    for (int i = 0; i < numVectors; i++) {
-      for (int r = 0; r < numRows; r++) {
-        out[i * outStride + r] = of(rows, r * len, x, xOff + i * len, len, lanes);
       }
     }
   }
