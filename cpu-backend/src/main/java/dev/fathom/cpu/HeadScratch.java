@@ -1,6 +1,7 @@
 package dev.fathom.cpu;
 
 import dev.fathom.cpu.kernel.Dot;
+import dev.fathom.cpu.kernel.HeadLanes;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Softmax;
 import dev.fathom.cpu.kernel.Sum;
@@ -21,10 +22,13 @@ final class HeadScratch {
   static final int CHUNK = 32;
 
   /** Most heads of a token that go through the cache together. */
-  static final int HEADS = 16;
+  static final int HEADS = HeadLanes.HEADS;
 
-  /** Most tokens that go through the cache together. */
-  static final int TOKENS = 4;
+  /**
+   * Places for rows and turned queries: that many tokens go through the cache together with {@link
+   * #HEADS} heads each, or one token with as many times those.
+   */
+  static final int PLACES = 4;
 
   /** Elements of a row behind the values. */
   private static final int MAX_AND_SUM = 2;
@@ -40,22 +44,27 @@ final class HeadScratch {
 
   private final float[] state;
   private final float[] total;
-  private final float[] scores = new float[HEADS * CHUNK];
+  private final float[] scores = new float[HeadLanes.scoresLen(CHUNK)];
+  private final float[] turned;
+  private final float[] max = new float[HEADS];
+  private final float[] sum = new float[HEADS];
+  private final float[] factors = new float[HEADS];
   private final float[] lanes = new float[Lanes.scratchLen()];
 
   HeadScratch(Sizes sizes) {
     keys = new float[CHUNK * sizes.keyWidth()];
     values = new float[CHUNK * sizes.valueWidth()];
     queries = new float[HEADS * sizes.keyWidth()];
-    state = new float[TOKENS * HEADS * row(sizes.valueWidth())];
+    state = new float[PLACES * HEADS * row(sizes.valueWidth())];
     total = new float[state.length];
+    turned = new float[sizes.latentHeads() == 0 ? 0 : PLACES * HEADS * sizes.keyWidth()];
   }
 
   static long floats(Sizes sizes) {
-    return (long) (CHUNK + HEADS) * sizes.keyWidth()
+    return (long) (CHUNK + HEADS + PLACES * HEADS) * sizes.keyWidth()
         + (long) CHUNK * sizes.valueWidth()
-        + 2L * TOKENS * HEADS * row(sizes.valueWidth())
-        + (long) HEADS * CHUNK;
+        + 2L * PLACES * HEADS * row(sizes.valueWidth())
+        + (long) HEADS * (CHUNK + 3);
   }
 
   /** Returns the elements of a row for values of so many elements. */
@@ -66,6 +75,11 @@ final class HeadScratch {
   /** Returns the sums of values of so many elements, stride elements from one to the next. */
   static WeightedSum sums(int valueWidth, int stride) {
     return new WeightedSum(CHUNK, stride, row(valueWidth), valueWidth);
+  }
+
+  /** Returns such sums for weights that {@link #addLanes} leaves. */
+  static WeightedSum sumsOfLanes(int valueWidth, int stride) {
+    return new WeightedSum(1, HEADS, stride, row(valueWidth), valueWidth);
   }
 
   /** Forgets what rows [first, first + n) saw. */
@@ -103,6 +117,38 @@ final class HeadScratch {
     sums.add(scores, 0, chunkValues, m, state, first * row, n);
   }
 
+  /** Keeps the queries of up to {@link #HEADS} heads for {@link #addLanes}, in one of {@link #PLACES} places. */
+  void turn(int place, float[] query, int q, int n, int keyWidth) {
+    HeadLanes.turn(query, q, n, keyWidth, turned, place * HEADS * keyWidth);
+  }
+
+  /**
+   * Adds the first m positions of the chunk, whose values are the first elements of its keys, to n
+   * rows from place * {@link #HEADS} on, with the queries of {@link #turn}.
+   *
+   * @param sums of {@link #sumsOfLanes}
+   */
+  void addLanes(int place, int n, int m, int keyWidth, WeightedSum sums) {
+    int valueWidth = sums.len();
+    int row = row(valueWidth);
+    int at = place * HEADS * row;
+    for (int i = 0; i < n; i++) {
+      max[i] = state[at + i * row + valueWidth];
+      sum[i] = state[at + i * row + valueWidth + 1];
+    }
+    HeadLanes.scores(keys, m, keyWidth, turned, place * HEADS * keyWidth, scores);
+    HeadLanes.weigh(scores, m, max, sum, factors);
+    for (int i = 0; i < n; i++) {
+      int target = at + i * row;
+      if (factors[i] != 1f) {
+        Sum.scale(factors[i], state, target, state, target, valueWidth);
+      }
+      state[target + valueWidth] = max[i];
+      state[target + valueWidth + 1] = sum[i];
+    }
+    sums.add(scores, 0, keys, m, state, at, n);
+  }
+
   /** Turns the m scores of head i into weights and rescales what earlier chunks gave. */
   private void weigh(int i, int m, int at, int valueWidth) {
     int max = at + valueWidth;
@@ -115,7 +161,9 @@ final class HeadScratch {
     } else {
       float factor = Softmax.exp(before - best);
       state[max + 1] = state[max + 1] * factor + chunkSum;
-      Sum.scale(factor, state, at, state, at, valueWidth);
+      if (factor != 1f) {
+        Sum.scale(factor, state, at, state, at, valueWidth);
+      }
     }
     state[max] = best;
   }

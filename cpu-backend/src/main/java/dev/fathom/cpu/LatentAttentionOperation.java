@@ -30,8 +30,8 @@ final class LatentAttentionOperation implements Operation {
   /** Positions that a thread takes alone. */
   private static final int SEGMENT = 128;
 
-  /** Fewest heads that go through the cache together: those of a tile of the kernels. */
-  private static final int FEWEST_HEADS = 4;
+  /** Most heads of a token that go through the cache together. */
+  private static final int MOST_HEADS = HeadScratch.PLACES * HeadScratch.HEADS;
 
   private final Op.LatentAttention op;
   private final RowMatrix kvB;
@@ -66,7 +66,7 @@ final class LatentAttentionOperation implements Operation {
   private int n;
   private int segments;
   private boolean isInSegments;
-  private int together = HeadScratch.HEADS;
+  private int together = MOST_HEADS;
 
   LatentAttentionOperation(
       Op.LatentAttention op,
@@ -99,7 +99,7 @@ final class LatentAttentionOperation implements Operation {
     this.tile = LatentScratch.tokens(op, step.options().maxTokens());
     int width = rank + rope;
     this.absorbed = new WeightedSum(heads * (nope + rope), rank, heads * width, rank);
-    this.values = HeadScratch.sums(rank, width);
+    this.values = HeadScratch.sumsOfLanes(rank, width);
     this.ordered = new Vectors(latent.ordered(), rank, latent.identity());
   }
 
@@ -129,7 +129,7 @@ final class LatentAttentionOperation implements Operation {
       step.dispatch(products, attendSegments);
       return true;
     } else {
-      together = headsTogether(units, threads);
+      together = headsTogether(threads);
       step.dispatch(products, attend);
       return false;
     }
@@ -145,20 +145,19 @@ final class LatentAttentionOperation implements Operation {
     boolean isLastAlone = (segments - 1) % threads == 0;
     int full = isLastAlone ? segments / threads : Math.ceilDiv(segments, threads);
     long bySegments = 3L * n * groups * (full * SEGMENT + (isLastAlone ? last : 0));
-    int count = headsTogether(n * groups, threads);
+    int count = headsTogether(threads);
     long units = n * (long) Math.ceilDiv(heads, count);
     long byHeads = longest * (1 + 2L * count / HeadScratch.HEADS) * Math.ceilDiv(units, threads);
     return bySegments < byHeads;
   }
 
-  /** Returns the heads of a group: fewer than usual where there is a thread for them. */
-  private int headsTogether(int units, int threads) {
-    int together = HeadScratch.HEADS;
-    while (units < threads && together > FEWEST_HEADS && together > heads / 2) {
-      together /= 2;
-      units *= 2;
+  /** Returns the heads that read the cache together: fewer than usual where threads would idle. */
+  private int headsTogether(int threads) {
+    int count = MOST_HEADS;
+    while (count > HeadScratch.HEADS && n * Math.ceilDiv(heads, count) % threads != 0) {
+      count /= 2;
     }
-    return together;
+    return count;
   }
 
   private int unitFloats() {
@@ -234,10 +233,11 @@ final class LatentAttentionOperation implements Operation {
   private void attend(int part, int numParts) {
     int unit = 0;
     for (int t = begin; t < begin + n; ) {
-      int tokens = together(t);
-      for (int h = 0; h < heads; h += together, unit++) {
+      int tokens = tokensTogether(t);
+      int count = tokens == 1 ? together : HeadScratch.HEADS;
+      for (int h = 0; h < heads; h += count, unit++) {
         if (unit % numParts == part) {
-          attend(t, tokens, h, scratch[part]);
+          attend(t, tokens, h, Math.min(count, heads - h), scratch[part]);
         }
       }
       t += tokens;
@@ -245,11 +245,11 @@ final class LatentAttentionOperation implements Operation {
   }
 
   /** Returns how many tokens from t on read the cache together: neighbours of one sequence. */
-  private int together(int t) {
+  private int tokensTogether(int t) {
     StepBatch batch = step.batch();
     int tokens = 1;
     while (numSelected == 0
-        && tokens < HeadScratch.TOKENS
+        && tokens < HeadScratch.PLACES
         && t + tokens < begin + n
         && batch.sequenceOf(t + tokens) == batch.sequenceOf(t)
         && batch.position(t + tokens) == batch.position(t) + tokens) {
@@ -258,11 +258,15 @@ final class LatentAttentionOperation implements Operation {
     return tokens;
   }
 
-  private void attend(int t, int tokens, int h, HeadScratch s) {
-    int count = Math.min(heads - h, together);
+  /**
+   * Takes count heads from h on of some tokens through the cache: a place of the scratch for each
+   * token, or for every {@link HeadScratch#HEADS} heads of a single one.
+   */
+  private void attend(int t, int tokens, int h, int count, HeadScratch s) {
     int longest = numAttended(t + tokens - 1);
+    turn(t, tokens, h, count, s);
     for (int first = 0; first < longest; first += SEGMENT) {
-      addSegment(t, tokens, h, count, first, s);
+      addSegment(t, tokens, count, first, s);
       for (int k = 0; k < tokens; k++) {
         int row = k * HeadScratch.HEADS;
         if (first == 0) {
@@ -279,22 +283,39 @@ final class LatentAttentionOperation implements Operation {
     }
   }
 
-  /** Takes count heads from h on of some tokens through the segment that begins at first. */
-  private void addSegment(int t, int tokens, int h, int count, int first, HeadScratch s) {
+  private static int places(int tokens, int count) {
+    return tokens == 1 ? Math.ceilDiv(count, HeadScratch.HEADS) : tokens;
+  }
+
+  private static int headsOf(int place, int tokens, int count) {
+    return tokens == 1 ? Math.min(HeadScratch.HEADS, count - place * HeadScratch.HEADS) : count;
+  }
+
+  /** Keeps the queries of count heads from h on of some tokens. */
+  private void turn(int t, int tokens, int h, int count, HeadScratch s) {
+    int width = rank + rope;
+    int stride = tokens == 1 ? HeadScratch.HEADS : heads;
+    for (int p = 0; p < places(tokens, count); p++) {
+      int q = ((t - begin) * heads + h + p * stride) * width;
+      s.turn(p, latent.queries(), q, headsOf(p, tokens, count), width);
+    }
+  }
+
+  /** Takes count heads of some tokens through the segment that begins at first. */
+  private void addSegment(int t, int tokens, int count, int first, HeadScratch s) {
     int width = rank + rope;
     int end = Math.min(first + SEGMENT, numAttended(t + tokens - 1));
-    for (int k = 0; k < tokens; k++) {
-      s.begin(k * HeadScratch.HEADS, count, rank);
+    int places = places(tokens, count);
+    for (int p = 0; p < places; p++) {
+      s.begin(p * HeadScratch.HEADS, headsOf(p, tokens, count), rank);
     }
     for (int at = first; at < end; at += HeadScratch.CHUNK) {
       int m = Math.min(HeadScratch.CHUNK, end - at);
       gather(t, at, m, s.keys);
-      for (int k = 0; k < tokens; k++) {
-        int seen = tokens == 1 ? m : Math.min(m, numAttended(t + k) - at);
+      for (int p = 0; p < places; p++) {
+        int seen = tokens == 1 ? m : Math.min(m, numAttended(t + p) - at);
         if (seen > 0) {
-          int q = ((t + k - begin) * heads + h) * width;
-          int row = k * HeadScratch.HEADS;
-          s.add(latent.queries(), q, row, count, seen, width, s.keys, values);
+          s.addLanes(p, headsOf(p, tokens, count), seen, width, values);
         }
       }
     }
@@ -317,13 +338,18 @@ final class LatentAttentionOperation implements Operation {
   /** Computes segments of few tokens and keeps them: [token][group of heads][segment]. */
   private void attendSegments(int part, int numParts) {
     HeadScratch s = scratch[part];
+    int turned = -1;
     for (int u = part; u < n * groups * segments; u += numParts) {
       int segment = u % segments;
       int t = begin + u / segments / groups;
       int h = u / segments % groups * HeadScratch.HEADS;
       int count = Math.min(heads - h, HeadScratch.HEADS);
       if (numAttended(t) > segment * SEGMENT) {
-        addSegment(t, 1, h, count, segment * SEGMENT, s);
+        if (turned != u / segments) {
+          turn(t, 1, h, count, s);
+          turned = u / segments;
+        }
+        addSegment(t, 1, count, segment * SEGMENT, s);
         s.save(0, count, rank, latent.parts(), u * unitFloats());
       }
     }

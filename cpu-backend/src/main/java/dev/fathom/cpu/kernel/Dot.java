@@ -67,21 +67,26 @@ public final class Dot {
       return;
     }
     int body = len - len % L;
-    for (int i = 0; i < numVectors; i += 4) {
-      int vectors = Math.min(4, numVectors - i);
-      for (int r = 0; r < numRows; r += 4) {
-        int m = Math.min(4, numRows - r);
-        // What a tile lacks is its last row or vector once more; nobody reads those sums.
+    // Four rows stay in the first cache while the vectors pass by. What a tile lacks is its last row
+    // or vector once more; nobody reads those sums.
+    for (int r = 0; r < numRows; r += 4) {
+      int m = Math.min(4, numRows - r);
+      for (int i = 0; i < numVectors; i += 4) {
+        int vectors = Math.min(4, numVectors - i);
+        int step = vectors == 1 ? 1 : 4;
         if (vectors == 1) {
           column(rows, r * len, m, len, x, xOff + i * len, lanes);
         } else {
           tile(rows, r * len, m, len, x, xOff + i * len, vectors, lanes);
         }
-        Lanes.sums(lanes, vectors == 1 ? 4 : 16);
-        for (int k = 0; k < m; k++) {
-          for (int j = 0; j < vectors; j++) {
-            float tail = tail(rows, (r + k) * len, x, xOff + (i + j) * len, body, len);
-            out[(i + j) * outStride + r + k] = lanes[vectors == 1 ? k : 4 * k + j] + tail;
+        Lanes.sums(lanes, 4 * step);
+        for (int j = 0; j < vectors; j++) {
+          int at = (i + j) * outStride + r;
+          for (int k = 0; k < m; k++) {
+            out[at + k] = lanes[step * k + j];
+          }
+          for (int k = 0; k < m && body < len; k++) {
+            out[at + k] += tail(rows, (r + k) * len, x, xOff + (i + j) * len, body, len);
           }
         }
       }

@@ -3,6 +3,7 @@ package dev.fathom.cpu.kernel;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -26,10 +27,30 @@ public final class Lanes {
   static final VectorShuffle<Float> ZIP_LOW = VectorShuffle.makeZip(F, 0);
   static final VectorShuffle<Float> ZIP_HIGH = VectorShuffle.makeZip(F, 1);
 
-  private static final VectorShuffle<Float> SWAP_PAIRS = VectorShuffle.fromOp(F, i -> i ^ 2);
-  private static final VectorShuffle<Float> SWAP_ONES = VectorShuffle.fromOp(F, i -> i ^ 1);
+  private static final VectorShuffle<Float> SWAP_EIGHTS = swap(8);
+  private static final VectorShuffle<Float> SWAP_FOURS = swap(4);
+  private static final VectorShuffle<Float> SWAP_PAIRS = swap(2);
+  private static final VectorShuffle<Float> SWAP_ONES = swap(1);
+  private static final VectorMask<Float> UPPER_EIGHTS = upper(8);
+  private static final VectorMask<Float> UPPER_FOURS = upper(4);
+  private static final VectorMask<Float> UPPER_PAIRS = upper(2);
+  private static final VectorMask<Float> UPPER_ONES = upper(1);
 
   private Lanes() {}
+
+  /** Exchanges each so many lanes with the next so many. */
+  private static VectorShuffle<Float> swap(int lanes) {
+    return VectorShuffle.fromOp(F, i -> L > lanes ? i ^ lanes : i);
+  }
+
+  /** Sets every second so many lanes. */
+  private static VectorMask<Float> upper(int lanes) {
+    boolean[] set = new boolean[L];
+    for (int i = 0; i < L; i++) {
+      set[i] = (i & lanes) != 0;
+    }
+    return VectorMask.fromArray(F, set, 0);
+  }
 
   /** Returns the wanted shape where the machine has it, else the widest that it has. */
   private static VectorSpecies<Float> species(int bits) {
@@ -80,6 +101,10 @@ public final class Lanes {
    * @param n a multiple of 4
    */
   static void sums(float[] lanes, int n) {
+    if (L == 16 && n == 16) {
+      sixteen(lanes);
+      return;
+    }
     if (L == 16) {
       for (int i = 0; i < n; i++) {
         FloatVector lower = FloatVector.fromArray(FloatVector.SPECIES_256, lanes, i * 16);
@@ -101,6 +126,46 @@ public final class Lanes {
     } else {
       quarters(lanes, n);
     }
+  }
+
+  /**
+   * {@link #sums} of sixteen vectors of sixteen lanes. Each step adds two vectors into one: the lower
+   * half of every group of lanes comes from the first, the upper half from the second. Written out,
+   * for a helper would box its vectors.
+   */
+  private static void sixteen(float[] lanes) {
+    FloatVector a, b;
+    a = FloatVector.fromArray(F, lanes, 0);
+    b = FloatVector.fromArray(F, lanes, 128);
+    FloatVector s = a.blend(b, UPPER_EIGHTS).add(b.blend(a, UPPER_EIGHTS).rearrange(SWAP_EIGHTS));
+    a = FloatVector.fromArray(F, lanes, 16);
+    b = FloatVector.fromArray(F, lanes, 144);
+    FloatVector t = a.blend(b, UPPER_EIGHTS).add(b.blend(a, UPPER_EIGHTS).rearrange(SWAP_EIGHTS));
+    a = FloatVector.fromArray(F, lanes, 32);
+    b = FloatVector.fromArray(F, lanes, 160);
+    FloatVector u = a.blend(b, UPPER_EIGHTS).add(b.blend(a, UPPER_EIGHTS).rearrange(SWAP_EIGHTS));
+    a = FloatVector.fromArray(F, lanes, 48);
+    b = FloatVector.fromArray(F, lanes, 176);
+    FloatVector v = a.blend(b, UPPER_EIGHTS).add(b.blend(a, UPPER_EIGHTS).rearrange(SWAP_EIGHTS));
+    a = FloatVector.fromArray(F, lanes, 64);
+    b = FloatVector.fromArray(F, lanes, 192);
+    FloatVector w = a.blend(b, UPPER_EIGHTS).add(b.blend(a, UPPER_EIGHTS).rearrange(SWAP_EIGHTS));
+    a = FloatVector.fromArray(F, lanes, 80);
+    b = FloatVector.fromArray(F, lanes, 208);
+    FloatVector x = a.blend(b, UPPER_EIGHTS).add(b.blend(a, UPPER_EIGHTS).rearrange(SWAP_EIGHTS));
+    a = FloatVector.fromArray(F, lanes, 96);
+    b = FloatVector.fromArray(F, lanes, 224);
+    FloatVector y = a.blend(b, UPPER_EIGHTS).add(b.blend(a, UPPER_EIGHTS).rearrange(SWAP_EIGHTS));
+    a = FloatVector.fromArray(F, lanes, 112);
+    b = FloatVector.fromArray(F, lanes, 240);
+    FloatVector z = a.blend(b, UPPER_EIGHTS).add(b.blend(a, UPPER_EIGHTS).rearrange(SWAP_EIGHTS));
+    s = s.blend(w, UPPER_FOURS).add(w.blend(s, UPPER_FOURS).rearrange(SWAP_FOURS));
+    t = t.blend(x, UPPER_FOURS).add(x.blend(t, UPPER_FOURS).rearrange(SWAP_FOURS));
+    u = u.blend(y, UPPER_FOURS).add(y.blend(u, UPPER_FOURS).rearrange(SWAP_FOURS));
+    v = v.blend(z, UPPER_FOURS).add(z.blend(v, UPPER_FOURS).rearrange(SWAP_FOURS));
+    s = s.blend(u, UPPER_PAIRS).add(u.blend(s, UPPER_PAIRS).rearrange(SWAP_PAIRS));
+    t = t.blend(v, UPPER_PAIRS).add(v.blend(t, UPPER_PAIRS).rearrange(SWAP_PAIRS));
+    s.blend(t, UPPER_ONES).add(t.blend(s, UPPER_ONES).rearrange(SWAP_ONES)).intoArray(lanes, 0);
   }
 
   /** Replaces lanes[i] by the sum of the four floats from lanes[4 i] on. */
