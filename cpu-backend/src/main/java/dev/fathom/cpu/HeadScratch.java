@@ -117,7 +117,10 @@ final class HeadScratch {
     sums.add(scores, 0, chunkValues, m, state, first * row, n);
   }
 
-  /** Keeps the queries of up to {@link #HEADS} heads for {@link #addLanes}, in one of {@link #PLACES} places. */
+  /**
+   * Keeps the queries of up to {@link #HEADS} heads for {@link #addLanes}, in one of {@link
+   * #PLACES} places.
+   */
   void turn(int place, float[] query, int q, int n, int keyWidth) {
     HeadLanes.turn(query, q, n, keyWidth, turned, place * HEADS * keyWidth);
   }

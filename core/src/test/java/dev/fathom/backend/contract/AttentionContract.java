@@ -38,7 +38,8 @@ abstract class AttentionContract extends ExpertContract {
           new Formulas.MlaSizes(1, 1, 2, 1, 1, 0.5),
           new Formulas.MlaSizes(3, 8, 4, 12, 13, 0.3),
           new Formulas.MlaSizes(4, 13, 6, 5, 25, 0.2),
-          new Formulas.MlaSizes(2, 32, 16, 32, 64, 0.15));
+          new Formulas.MlaSizes(2, 32, 16, 32, 64, 0.15),
+          new Formulas.MlaSizes(70, 3, 2, 4, 9, 0.3));
 
   /** One latent attention with its weights and inputs. */
   private final class Mla {
@@ -196,21 +197,24 @@ abstract class AttentionContract extends ExpertContract {
 
   @TestFactory
   Stream<DynamicTest> laterStepsReadWhatEarlierOnesStored() {
-    return forEachForm(form -> {
-      Mla mla = new Mla(SIZES.get(1), WeightFormat.F32, true, 1);
-      int[] tokens = tokens(23, 2);
-      double[] want = mla.expected(tokens, 0, KvFormat.F32);
-      int width = mla.m.heads() * mla.m.v();
-      try (Rig rig = mla.rig(new Capacities().form(form))) {
-        int[] blocks = {7, 3, 11, 0, 5, 39};
-        for (int[] chunk : new int[][] {{0, 6}, {6, 7}, {7, 20}, {20, 21}, {21, 23}}) {
-          int[] part = Arrays.copyOfRange(tokens, chunk[0], chunk[1]);
-          float[] got = rig.run(Rig.Seq.last(blocks, chunk[0], part)).output(OpCase.OUT);
-          double[] rows = Arrays.copyOfRange(want, chunk[0] * width, chunk[1] * width);
-          Near.ofLargest(form + " from " + chunk[0], got, rows, tolerance(1e-5));
-        }
+    return Stream.of(SIZES.get(1), SIZES.getLast())
+        .flatMap(sizes -> forEachForm(form -> laterSteps(form, sizes)));
+  }
+
+  private void laterSteps(LatentForm form, Formulas.MlaSizes sizes) {
+    Mla mla = new Mla(sizes, WeightFormat.F32, true, 1);
+    int[] tokens = tokens(23, 2);
+    double[] want = mla.expected(tokens, 0, KvFormat.F32);
+    int width = mla.m.heads() * mla.m.v();
+    try (Rig rig = mla.rig(new Capacities().form(form))) {
+      int[] blocks = {7, 3, 11, 0, 5, 39};
+      for (int[] chunk : new int[][] {{0, 6}, {6, 7}, {7, 20}, {20, 21}, {21, 23}}) {
+        int[] part = Arrays.copyOfRange(tokens, chunk[0], chunk[1]);
+        float[] got = rig.run(Rig.Seq.last(blocks, chunk[0], part)).output(OpCase.OUT);
+        double[] rows = Arrays.copyOfRange(want, chunk[0] * width, chunk[1] * width);
+        Near.ofLargest(form + " from " + chunk[0], got, rows, tolerance(1e-5));
       }
-    });
+    }
   }
 
   @TestFactory

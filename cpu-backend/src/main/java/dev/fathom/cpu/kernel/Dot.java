@@ -67,7 +67,8 @@ public final class Dot {
       return;
     }
     int body = len - len % L;
-    // Four rows stay in the first cache while the vectors pass by. What a tile lacks is its last row
+    // Four rows stay in the first cache while the vectors pass by. What a tile lacks is its last
+    // row
     // or vector once more; nobody reads those sums.
     for (int r = 0; r < numRows; r += 4) {
       int m = Math.min(4, numRows - r);

@@ -7,8 +7,8 @@ import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Scores of up to {@link #HEADS} heads that share their keys, and their softmax, with a head in each
- * lane: nothing is summed across lanes, and a key is read once for all heads.
+ * Scores of up to {@link #HEADS} heads that share their keys, and their softmax, with a head in
+ * each lane: nothing is summed across lanes, and a key is read once for all heads.
  *
  * <p>Scores are [position, {@link #HEADS}]; a score is a sum over the elements of a key in rising
  * order, whatever the other heads and positions are. Lanes without a head hold numbers that nobody
@@ -72,8 +72,7 @@ public final class HeadLanes {
    * @param turned queries as {@link #turn} leaves them, from turned[t] on
    * @param scores {@link #scoresLen} elements; those behind position m are destroyed
    */
-  public static void scores(
-      float[] keys, int m, int width, float[] turned, int t, float[] scores) {
+  public static void scores(float[] keys, int m, int width, float[] turned, int t, float[] scores) {
     if (ScalarStart.isOn()) {
       scalar(keys, m, width, turned, t, scores);
     } else if (L == HEADS) {

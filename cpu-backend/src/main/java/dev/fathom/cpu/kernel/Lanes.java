@@ -129,9 +129,9 @@ public final class Lanes {
   }
 
   /**
-   * {@link #sums} of sixteen vectors of sixteen lanes. Each step adds two vectors into one: the lower
-   * half of every group of lanes comes from the first, the upper half from the second. Written out,
-   * for a helper would box its vectors.
+   * {@link #sums} of sixteen vectors of sixteen lanes. Each step adds two vectors into one: the
+   * lower half of every group of lanes comes from the first, the upper half from the second.
+   * Written out, for a helper would box its vectors.
    */
   private static void sixteen(float[] lanes) {
     FloatVector a, b;

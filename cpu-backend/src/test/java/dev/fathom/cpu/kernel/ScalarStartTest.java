@@ -10,6 +10,7 @@ import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -132,6 +133,33 @@ class ScalarStartTest {
       float[] out = begun.clone();
       sums.add(weights, 0, rows, 9, out, 0, 6);
       return out;
+    });
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, 16, 32})
+  void headsInLanes(int positions) {
+    int width = 45;
+    float[] keys = gaussian(positions * width);
+    float[] turned = gaussian(HeadLanes.HEADS * width);
+    float[] begun = gaussian(HeadLanes.HEADS);
+    assertSameBits(() -> {
+      float[] scores = new float[HeadLanes.scoresLen(positions)];
+      HeadLanes.scores(keys, positions, width, turned, 0, scores);
+      return Arrays.copyOf(scores, positions * HeadLanes.HEADS);
+    });
+    assertSameBits(() -> {
+      float[] scores = new float[HeadLanes.scoresLen(positions)];
+      HeadLanes.scores(keys, positions, width, turned, 0, scores);
+      float[] state = Arrays.copyOf(begun, 3 * HeadLanes.HEADS);
+      float[] max = Arrays.copyOf(begun, HeadLanes.HEADS);
+      float[] sum = Arrays.copyOf(begun, HeadLanes.HEADS);
+      float[] factors = new float[HeadLanes.HEADS];
+      HeadLanes.weigh(scores, positions, max, sum, factors);
+      System.arraycopy(max, 0, state, 0, HeadLanes.HEADS);
+      System.arraycopy(sum, 0, state, HeadLanes.HEADS, HeadLanes.HEADS);
+      System.arraycopy(factors, 0, state, 2 * HeadLanes.HEADS, HeadLanes.HEADS);
+      return state;
     });
   }
 

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The kernels of single vectors against float64 over awkward sizes, and on extremes. */
@@ -129,6 +130,87 @@ class VectorKernelsTest {
           want += (double) own[s] * rows[s * stride + j];
         }
         assertThat((double) one[j]).isCloseTo(want, within(1e-5));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 4, 13, 64, 207})
+  void weightsThatLieApartGiveTheSameSums(int len) {
+    int numRows = 9;
+    float[] rows = gaussian(numRows * len);
+    float[] weights = gaussian(6 * numRows);
+    float[] turned = new float[numRows * 16];
+    for (int i = 0; i < 6; i++) {
+      for (int s = 0; s < numRows; s++) {
+        turned[s * 16 + i] = weights[i * numRows + s];
+      }
+    }
+    float[] want = new float[6 * len];
+    new WeightedSum(numRows, len, len, len).add(weights, 0, rows, numRows, want, 0, 6);
+    float[] got = new float[6 * len];
+    new WeightedSum(1, 16, len, len, len).add(turned, 0, rows, numRows, got, 0, 6);
+    assertThat(got).isEqualTo(want);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 1", "16, 16", "17, 5", "31, 7", "32, 16", "33, 12", "40, 4"})
+  void scoresOfHeadsInLanes(int positions, int heads) {
+    int width = 19;
+    float[] queries = gaussian(heads * width + 2);
+    float[] keys = gaussian(positions * width);
+    float[] turned = gaussian(width * HeadLanes.HEADS + 3);
+    HeadLanes.turn(queries, 2, heads, width, turned, 3);
+    float[] scores = gaussian(HeadLanes.scoresLen(positions));
+    HeadLanes.scores(keys, positions, width, turned, 3, scores);
+    float[] max = new float[HeadLanes.HEADS];
+    float[] sum = new float[HeadLanes.HEADS];
+    Arrays.fill(max, 0.5f);
+    Arrays.fill(sum, 2f);
+    float[] raw = scores.clone();
+    float[] factors = new float[HeadLanes.HEADS];
+    HeadLanes.weigh(scores, positions, max, sum, factors);
+    for (int i = 0; i < heads; i++) {
+      double best = 0.5;
+      for (int p = 0; p < positions; p++) {
+        double want = 0;
+        for (int c = 0; c < width; c++) {
+          want += (double) queries[2 + i * width + c] * keys[p * width + c];
+        }
+        assertThat((double) raw[p * HeadLanes.HEADS + i]).isCloseTo(want, within(1e-5));
+        best = Math.max(best, raw[p * HeadLanes.HEADS + i]);
+      }
+      double total = 2 * Math.exp(0.5 - best);
+      for (int p = 0; p < positions; p++) {
+        double want = Math.exp(raw[p * HeadLanes.HEADS + i] - best);
+        assertThat((double) scores[p * HeadLanes.HEADS + i]).isCloseTo(want, within(1e-6));
+        total += want;
+      }
+      assertThat((double) max[i]).isEqualTo(best);
+      assertThat((double) factors[i]).isCloseTo(Math.exp(0.5 - best), within(1e-6));
+      assertThat((double) sum[i]).isCloseTo(total, within(1e-5));
+    }
+    for (int i = heads; i < HeadLanes.HEADS; i++) {
+      assertThat(turned[3 + i]).isZero();
+    }
+  }
+
+  @Test
+  void aScoreDoesNotDependOnTheOtherPositionsAndHeads() {
+    int width = 64;
+    float[] queries = gaussian(HeadLanes.HEADS * width);
+    float[] keys = gaussian(32 * width);
+    float[] all = new float[HeadLanes.scoresLen(32)];
+    float[] turned = new float[HeadLanes.HEADS * width];
+    HeadLanes.turn(queries, 0, HeadLanes.HEADS, width, turned, 0);
+    HeadLanes.scores(keys, 32, width, turned, 0, all);
+    for (int p = 0; p < 32; p++) {
+      for (int i = 0; i < HeadLanes.HEADS; i++) {
+        float[] key = Arrays.copyOfRange(keys, p * width, (p + 1) * width);
+        float[] one = new float[HeadLanes.scoresLen(1)];
+        HeadLanes.turn(queries, i * width, 1, width, turned, 0);
+        HeadLanes.scores(key, 1, width, turned, 0, one);
+        assertThat(one[0]).isEqualTo(all[p * HeadLanes.HEADS + i]);
       }
     }
   }
