@@ -83,6 +83,20 @@ class LauncherTest {
   }
 
   @Test
+  void largePagesAreAskedForWhereTheSystemGivesThem(@TempDir Path folder)
+      throws IOException, InterruptedException {
+    copyScript(folder);
+    emptyJars(folder);
+    Path jdk25 = fakeJdk(folder.resolve("jdk-25"), "25.0.3", "echo \"$*\"");
+    Path choice = Path.of("/sys/kernel/mm/transparent_hugepage/enabled");
+    boolean given = Files.exists(choice) && !Files.readString(choice).contains("[never]");
+
+    String output = runScript(folder, jdk25, 0, "chat");
+
+    assertThat(output.contains(" -XX:+UseTransparentHugePages ")).isEqualTo(given);
+  }
+
+  @Test
   void theScriptPreparesQuickStartsAgainForAnotherJdkAndForNewerJars(@TempDir Path folder)
       throws IOException, InterruptedException {
     copyScript(folder);
