@@ -185,6 +185,8 @@ public final class DeepSeekV4 implements Architecture {
       RopeSpec rope = b.ratio() == 0 ? c.mainRope() : c.compressRope();
       int tail = c.headDim() - c.qkRopeHeadDim();
 
+      // Side by side, so that a backend can compute both at once.
+      Value unscaledKey = linear(x, at + "wkv", c.headDim());
       Value latent = norm(linear(x, at + "wq_a", c.qLoraRank()), at + "q_norm.weight");
       Value query = linear(latent, at + "wq_b", c.numHeads() * c.headDim());
       query = g.reshape(query, c.numHeads(), c.headDim());
@@ -192,7 +194,7 @@ public final class DeepSeekV4 implements Architecture {
 
       KvSpec.SlidingWindow window =
           new KvSpec.SlidingWindow(b.index(), c.headDim(), c.slidingWindow());
-      Value key = norm(linear(x, at + "wkv", c.headDim()), at + names.kvNorm());
+      Value key = norm(unscaledKey, at + names.kvNorm());
       g.storeKv(window, g.rope(key, rope, tail));
       KvSpec.@Nullable Compressed entries = compress(x, b);
       Value selection = b.kind() == DeepSeekV4Config.Kind.SPARSE ? select(x, latent, b) : null;

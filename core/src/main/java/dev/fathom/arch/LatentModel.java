@@ -77,13 +77,14 @@ final class LatentModel {
     int rope = c.qkRopeHeadDim();
     KvSpec.Latent cache = new KvSpec.Latent(layer, rank, rope);
 
+    // Beside the first product of the queries, so that a backend can compute both at once.
+    Value a = parts.linear(x, at + "kv_a_proj_with_mqa", rank + rope, c.attentionBias());
     Value queryLatent = queryLatent(x, at);
     String queryName = c.qLoraRank() == 0 ? "q_proj" : "q_b_proj";
     Value query = parts.linear(queryLatent, at + queryName, c.numHeads() * c.qkHeadDim(), false);
     query = g.reshape(query, c.numHeads(), c.qkHeadDim());
     query = g.rope(query, c.rope(), c.qkNopeHeadDim());
 
-    Value a = parts.linear(x, at + "kv_a_proj_with_mqa", rank + rope, c.attentionBias());
     WeightRef latentNorm = w.vector(at + "kv_a_layernorm.weight", rank);
     Value latent = g.rmsNorm(g.slice(a, 0, rank), latentNorm, LATENT_NORM_EPS);
     Value key = g.rope(g.slice(a, rank, rank + rope), c.rope(), 0);

@@ -70,7 +70,7 @@ final class Binder {
     }
     // Every rotation of the step reads these tables.
     ropes.values().forEach(table -> bound.addFirst(table::fill));
-    return bound;
+    return JoinedLinears.join(step, bound);
   }
 
   private @Nullable Operation bind(Op op) {

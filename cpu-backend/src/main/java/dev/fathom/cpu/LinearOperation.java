@@ -36,14 +36,42 @@ final class LinearOperation implements Operation, ThreadTeam.RangeWork {
 
   @Override
   public void run() {
+    arrange();
+    step.dispatch(products(), rows(), grain(), this);
+    finish();
+  }
+
+  /** Returns whether what {@link #arrange} does for this operation serves the other one too. */
+  boolean sharesInput(LinearOperation other) {
+    return op.input().equals(other.op.input()) && matrix.order() == other.matrix.order();
+  }
+
+  int rows() {
+    return matrix.rows();
+  }
+
+  /** Returns the rows that belong to one thread together. */
+  int grain() {
+    return step.grain(step.vectors(op.input()));
+  }
+
+  long products() {
+    return (long) step.vectors(op.input()) * matrix.rows() * matrix.cols();
+  }
+
+  /** Brings the input into the form that the matrix takes; before {@link #run(int, int, int)}. */
+  void arrange() {
     int n = step.vectors(op.input());
     if (step.roundsFor(n)) {
       step.round(in, matrix.cols(), step.identity(), n);
     } else {
       step.arrange(matrix.order(), in, matrix.cols(), step.identity(), n);
     }
-    long products = (long) n * matrix.rows() * matrix.cols();
-    step.dispatch(products, matrix.rows(), step.grain(n), this);
+  }
+
+  /** Adds what adapters give, after all rows. */
+  void finish() {
+    int n = step.vectors(op.input());
     if (adapters.areActive() && op.input().shape().lead() == Lead.TOKENS) {
       step.dispatch((long) n * (matrix.rows() + matrix.cols()), addAdapters);
     }

@@ -21,6 +21,8 @@ abstract class OpContract extends ContractPromises {
   private static final int[] SIZES = {1, 4, 6, 13, 25, 207, 702, 2046};
 
   /** {in, out, tokens} of matrix products. */
+  private static final int[] NEIGHBOURS = {75, 33, 5, 64, 131};
+
   private static final int[][] PRODUCTS = {
     {1, 1, 1},
     {4, 6, 1},
@@ -125,6 +127,48 @@ abstract class OpContract extends ContractPromises {
             c.in, c.weights.values(weight), in, withBias ? c.weights.values(bias) : new double[0]);
     Near.elementwise(
         "linear", c.run(provider(), y), want.value(), want.magnitude(), tolerance(2e-6));
+  }
+
+  /** A backend may compute neighbours together, in whatever mix of formats. */
+  @TestFactory
+  Stream<DynamicTest> linearsOfOneInputGiveWhatEachGivesAlone() {
+    return weightFormats().stream()
+        .flatMap(format ->
+            Stream.of(1, 6)
+                .map(n ->
+                    dynamicTest(format + " tokens=" + n, () -> checkLinearsOfOneInput(format, n))));
+  }
+
+  private void checkLinearsOfOneInput(WeightFormat format, int n) {
+    int all = Arrays.stream(NEIGHBOURS).sum();
+    OpCase joined = OpCase.normal(n, 207);
+    WeightRef[] weights = neighbours(joined, format);
+    Value[] parts = new Value[weights.length];
+    Arrays.setAll(parts, i -> joined.g.linear(joined.x, weights[i]));
+    float[] got = joined.run(provider(), joined.g.concat(parts));
+    int at = 0;
+    for (int i = 0; i < parts.length; i++) {
+      OpCase alone = OpCase.normal(n, 207);
+      WeightRef weight = neighbours(alone, format)[i];
+      float[] want = alone.run(provider(), alone.g.linear(alone.x, weight));
+      for (int t = 0; t < n; t++) {
+        int width = NEIGHBOURS[i];
+        assertThat(Arrays.copyOfRange(got, t * all + at, t * all + at + width))
+            .as("matrix %d, token %d", i, t)
+            .isEqualTo(Arrays.copyOfRange(want, t * width, (t + 1) * width));
+      }
+      at += NEIGHBOURS[i];
+    }
+  }
+
+  /** Two of a format, one of another, and two more. */
+  private static WeightRef[] neighbours(OpCase c, WeightFormat format) {
+    WeightRef[] weights = new WeightRef[NEIGHBOURS.length];
+    for (int i = 0; i < weights.length; i++) {
+      WeightFormat own = i == 2 ? WeightFormat.F32 : format;
+      weights[i] = c.weights.normal("w" + i + ".weight", own, 0.3, NEIGHBOURS[i], 207);
+    }
+    return weights;
   }
 
   @TestFactory
