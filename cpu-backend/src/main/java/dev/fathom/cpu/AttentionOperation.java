@@ -5,8 +5,8 @@ import dev.fathom.cpu.kernel.WeightedSum;
 import dev.fathom.program.Op;
 
 /**
- * Grouped-query attention: the threads share out the pairs (token, key-value head); the query heads
- * of such a pair go through the cache together.
+ * Grouped-query attention: the threads share out the key-value heads of groups of tokens; the query
+ * heads of such a head and the tokens of a sequence go through the cache together.
  */
 final class AttentionOperation implements Operation, ThreadTeam.Work {
 
@@ -44,37 +44,54 @@ final class AttentionOperation implements Operation, ThreadTeam.Work {
 
   @Override
   public void run(int part, int numParts) {
-    int pairs = step.numTokens() * kvHeads;
-    int end = Step.begin(pairs, part + 1, numParts);
-    for (int at = Step.begin(pairs, part, numParts); at < end; at++) {
-      for (int g = 0; g < group; g += HeadScratch.HEADS) {
-        int n = Math.min(group - g, HeadScratch.HEADS);
-        attend(at / kvHeads, at % kvHeads, g, n, scratch[part]);
+    int n = step.numTokens();
+    int most = Math.clamp((long) n * kvHeads / numParts, 1, HeadScratch.PLACES);
+    int unit = 0;
+    for (int t = 0; t < n; ) {
+      int tokens = step.neighbours(t, most);
+      for (int kvHead = 0; kvHead < kvHeads; kvHead++) {
+        for (int g = 0; g < group; g += HeadScratch.HEADS, unit++) {
+          if (unit % numParts == part) {
+            int count = Math.min(group - g, HeadScratch.HEADS);
+            attend(t, tokens, kvHead, g, count, scratch[part]);
+          }
+        }
+      }
+      t += tokens;
+    }
+  }
+
+  /** Computes query heads [g, g + n) of a key-value head for some tokens of a sequence. */
+  private void attend(int t, int tokens, int kvHead, int g, int n, HeadScratch s) {
+    int first = ((t * kvHeads + kvHead) * group + g) * dim;
+    int stride = kvHeads * group * dim;
+    int place = HeadScratch.HEADS * dim;
+    for (int k = 0; k < tokens; k++) {
+      Sum.scale(op.scale(), query, first + k * stride, s.queries, k * place, n * dim);
+      s.begin(k * HeadScratch.HEADS, n, dim);
+    }
+    int begun = step.batch().position(t) + 1;
+    int len = begun + tokens - 1;
+    for (int p = 0; p < len; p += HeadScratch.CHUNK) {
+      int m = Math.min(HeadScratch.CHUNK, len - p);
+      gather(t, p, m, kvHead * dim, s.keys);
+      gather(t, p, m, (kvHeads + kvHead) * dim, s.values);
+      for (int k = 0; k < tokens; k++) {
+        int seen = Math.min(m, begun + k - p);
+        if (seen > 0) {
+          s.add(s.queries, k * place, k * HeadScratch.HEADS, n, seen, dim, s.values, sums);
+        }
+      }
+    }
+    for (int k = 0; k < tokens; k++) {
+      for (int i = 0; i < n; i++) {
+        s.finish(k * HeadScratch.HEADS + i, dim, out, first + k * stride + i * dim);
       }
     }
   }
 
-  /** Computes query heads [g, g + n) of a key-value head for token t. */
-  private void attend(int t, int kvHead, int g, int n, HeadScratch s) {
-    int first = ((t * kvHeads + kvHead) * group + g) * dim;
-    Sum.scale(op.scale(), query, first, s.queries, 0, n * dim);
-    s.begin(0, n, dim);
+  private void gather(int t, int position, int m, int element, float[] target) {
     int sequence = step.batch().sequenceOf(t);
-    int len = step.batch().position(t) + 1;
-    for (int p = 0; p < len; p += HeadScratch.CHUNK) {
-      int m = Math.min(HeadScratch.CHUNK, len - p);
-      gather(sequence, p, m, kvHead * dim, s.keys);
-      gather(sequence, p, m, (kvHeads + kvHead) * dim, s.values);
-      s.add(s.queries, 0, 0, n, m, dim, s.values, sums);
-    }
-    for (int i = 0; i < n; i++) {
-      s.finish(i, dim, out, first + i * dim);
-    }
-  }
-
-  private void gather(int sequence, int position, int m, int element, float[] target) {
-    for (int i = 0; i < m; i++) {
-      kv.read(step.batch(), sequence, layer, position + i, element, dim, target, i * dim);
-    }
+    kv.readParts(step.batch(), sequence, layer, position, m, element, dim, target);
   }
 }

@@ -39,7 +39,7 @@ final class HeadScratch {
   /** Values of a chunk [CHUNK, value width]. */
   final float[] values;
 
-  /** Queries, already scaled: [HEADS, key width]. */
+  /** Queries, already scaled: [PLACES, HEADS, key width]. */
   final float[] queries;
 
   private final float[] state;
@@ -54,14 +54,14 @@ final class HeadScratch {
   HeadScratch(Sizes sizes) {
     keys = new float[CHUNK * sizes.keyWidth()];
     values = new float[CHUNK * sizes.valueWidth()];
-    queries = new float[HEADS * sizes.keyWidth()];
+    queries = new float[PLACES * HEADS * sizes.keyWidth()];
     state = new float[PLACES * HEADS * row(sizes.valueWidth())];
     total = new float[state.length];
     turned = new float[sizes.latentHeads() == 0 ? 0 : PLACES * HEADS * sizes.keyWidth()];
   }
 
   static long floats(Sizes sizes) {
-    return (long) (CHUNK + HEADS + PLACES * HEADS) * sizes.keyWidth()
+    return (long) (CHUNK + 2 * PLACES * HEADS) * sizes.keyWidth()
         + (long) CHUNK * sizes.valueWidth()
         + 2L * PLACES * HEADS * row(sizes.valueWidth())
         + (long) HEADS * (CHUNK + 3);

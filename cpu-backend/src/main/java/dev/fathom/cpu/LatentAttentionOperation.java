@@ -1,7 +1,6 @@
 package dev.fathom.cpu;
 
 import dev.fathom.backend.Adapter;
-import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.RowMatrix;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.Vectors;
@@ -233,7 +232,8 @@ final class LatentAttentionOperation implements Operation {
   private void attend(int part, int numParts) {
     int unit = 0;
     for (int t = begin; t < begin + n; ) {
-      int tokens = tokensTogether(t);
+      int most = Math.min(HeadScratch.PLACES, begin + n - t);
+      int tokens = numSelected == 0 ? step.neighbours(t, most) : 1;
       int count = tokens == 1 ? together : HeadScratch.HEADS;
       for (int h = 0; h < heads; h += count, unit++) {
         if (unit % numParts == part) {
@@ -242,20 +242,6 @@ final class LatentAttentionOperation implements Operation {
       }
       t += tokens;
     }
-  }
-
-  /** Returns how many tokens from t on read the cache together: neighbours of one sequence. */
-  private int tokensTogether(int t) {
-    StepBatch batch = step.batch();
-    int tokens = 1;
-    while (numSelected == 0
-        && tokens < HeadScratch.PLACES
-        && t + tokens < begin + n
-        && batch.sequenceOf(t + tokens) == batch.sequenceOf(t)
-        && batch.position(t + tokens) == batch.position(t) + tokens) {
-      tokens++;
-    }
-    return tokens;
   }
 
   /**

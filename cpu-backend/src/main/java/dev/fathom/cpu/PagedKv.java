@@ -4,6 +4,7 @@ import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.KvRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.Bf16Decode;
+import dev.fathom.cpu.kernel.F32Rows;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.kvcache.KvGroup;
 import dev.fathom.kvcache.KvGroups;
@@ -130,13 +131,7 @@ final class PagedKv implements AutoCloseable {
       int len,
       float[] target,
       int off) {
-    KvFormat format = layer.layout().format();
-    long row = rowByte(layer, batch, sequence, position);
-    if (format.isByte()) {
-      layer.bytes().read(layer.blocks(), row, first, len, target, off);
-    } else {
-      readFloats(layer, row + (long) first * format.bytesPerElement(), len, target, off);
-    }
+    readPart(layer, rowByte(layer, batch, sequence, position), first, len, target, off);
   }
 
   /**
@@ -156,6 +151,46 @@ final class PagedKv implements AutoCloseable {
         readFloats(layer, at, rows * width, target, i * width);
       }
       i += rows;
+    }
+  }
+
+  /**
+   * Reads elements [element, element + len) of m positions of a sequence from {@code first} on to
+   * target[0..], len for each.
+   */
+  void readParts(
+      StepBatch batch,
+      int sequence,
+      Layer layer,
+      int first,
+      int m,
+      int element,
+      int len,
+      float[] target) {
+    KvLayout layout = layer.layout();
+    int slots = layout.blockTokens();
+    long row = layout.bytesPerToken();
+    for (int i = 0; i < m; ) {
+      int rows = Math.min(m - i, slots - (first + i) % slots);
+      long at = rowByte(layer, batch, sequence, first + i);
+      if (layout.format() == KvFormat.F32) {
+        F32Rows.read(layer.blocks(), at + 4L * element, row, rows, len, target, i * len);
+      } else {
+        for (int k = 0; k < rows; k++) {
+          readPart(layer, at + k * row, element, len, target, (i + k) * len);
+        }
+      }
+      i += rows;
+    }
+  }
+
+  private static void readPart(
+      Layer layer, long row, int first, int len, float[] target, int off) {
+    KvFormat format = layer.layout().format();
+    if (format.isByte()) {
+      layer.bytes().read(layer.blocks(), row, first, len, target, off);
+    } else {
+      readFloats(layer, row + (long) first * format.bytesPerElement(), len, target, off);
     }
   }
 

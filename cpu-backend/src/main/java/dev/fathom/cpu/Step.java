@@ -137,6 +137,18 @@ final class Step {
     return batch.numTokens();
   }
 
+  /** Returns how many tokens from t on, at most so many, follow each other in one sequence. */
+  int neighbours(int t, int most) {
+    int n = 1;
+    while (n < most
+        && t + n < batch.numTokens()
+        && batch.sequenceOf(t + n) == batch.sequenceOf(t)
+        && batch.position(t + n) == batch.position(t) + n) {
+      n++;
+    }
+    return n;
+  }
+
   /** Returns the id of token t. */
   int token(int t) {
     return tokens[t];

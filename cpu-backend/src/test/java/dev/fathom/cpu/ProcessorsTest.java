@@ -85,6 +85,26 @@ class ProcessorsTest {
     assertThat(run(List.of(TASKSET.toString(), "-c", first), "-Xshare:auto")).contains("count=1");
   }
 
+  /** A quota of the kernel, which the JVM turns into processors; needs the right to make a group. */
+  @Test
+  void aQuotaOfOneProcessorGivesOneThread() throws IOException, InterruptedException {
+    Path root = Path.of("/sys/fs/cgroup");
+    boolean isSecond = Files.exists(root.resolve("cgroup.controllers"));
+    Path parent = isSecond ? root : root.resolve("cpu");
+    Path group = parent.resolve("fathom-test-" + ProcessHandle.current().pid());
+    assumeTrue(Files.isWritable(parent), "no right to make a group of processes here");
+    Files.createDirectory(group);
+    try {
+      Path quota = group.resolve(isSecond ? "cpu.max" : "cpu.cfs_quota_us");
+      assumeTrue(Files.isWritable(quota), "groups here have no quota");
+      Files.writeString(quota, isSecond ? "100000 100000" : "100000");
+      String join = "echo $$ > '" + group.resolve("cgroup.procs") + "' && exec \"$@\"";
+      assertThat(run(List.of("/bin/sh", "-c", join, "sh"), "-Xshare:auto")).contains("count=1");
+    } finally {
+      Files.delete(group);
+    }
+  }
+
   private static String child(String flag) throws IOException, InterruptedException {
     return run(List.of(), flag);
   }
