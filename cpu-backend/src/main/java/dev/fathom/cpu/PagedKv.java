@@ -184,8 +184,7 @@ final class PagedKv implements AutoCloseable {
     }
   }
 
-  private static void readPart(
-      Layer layer, long row, int first, int len, float[] target, int off) {
+  private static void readPart(Layer layer, long row, int first, int len, float[] target, int off) {
     KvFormat format = layer.layout().format();
     if (format.isByte()) {
       layer.bytes().read(layer.blocks(), row, first, len, target, off);

@@ -85,7 +85,9 @@ class ProcessorsTest {
     assertThat(run(List.of(TASKSET.toString(), "-c", first), "-Xshare:auto")).contains("count=1");
   }
 
-  /** A quota of the kernel, which the JVM turns into processors; needs the right to make a group. */
+  /**
+   * A quota of the kernel, which the JVM turns into processors; needs the right to make a group.
+   */
   @Test
   void aQuotaOfOneProcessorGivesOneThread() throws IOException, InterruptedException {
     Path root = Path.of("/sys/fs/cgroup");

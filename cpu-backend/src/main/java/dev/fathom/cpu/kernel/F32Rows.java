@@ -8,7 +8,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
 
-/** Copies short rows of float32 that lie apart; a call of the JDK for each costs more than a row. */
+/**
+ * Copies short rows of float32 that lie apart; a call of the JDK for each costs more than a row.
+ */
 public final class F32Rows {
 
   private static final ValueLayout.OfFloat FLOAT =

@@ -19,6 +19,11 @@ import java.util.stream.IntStream;
  */
 public record Bench(int promptTokens, int completionTokens, int sequences) {
 
+  /** Steps after which the kernels of a step are compiled for good. */
+  private static final int WARM_UP_TOKENS = 200;
+
+  private static final double MOST_WARM_UP_NANOS = 5e9;
+
   /**
    * What was measured.
    *
@@ -40,35 +45,47 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
     }
   }
 
-  /** Runs once without counting, then so many times. */
+  /** Runs once and generates up to 200 tokens, or five seconds, uncounted; then so many times. */
   public Result run(DeepSeekModel model, int vocabSize, int runs) {
     SplittableRandom random = new SplittableRandom(1);
     List<Double> prompt = new ArrayList<>();
     List<Double> generation = new ArrayList<>();
-    for (int run = 0; run <= runs; run++) {
-      List<Timings> timings = once(model, vocabSize, random);
-      if (run > 0) {
-        prompt.add(rate(timings, (long) promptTokens * sequences, t -> t.prefill().toNanos()));
-        long tokens = (long) (completionTokens - 1) * sequences;
-        generation.add(rate(timings, tokens, t -> t.decode().toNanos()));
-      }
+    warmUp(model, vocabSize, random);
+    for (int run = 0; run < runs; run++) {
+      List<Timings> timings = once(model, vocabSize, random, promptTokens, completionTokens);
+      prompt.add(rate(timings, (long) promptTokens * sequences, t -> t.prefill().toNanos()));
+      long tokens = (long) (completionTokens - 1) * sequences;
+      generation.add(rate(timings, tokens, t -> t.decode().toNanos()));
     }
     return new Result(prompt, generation);
   }
 
-  private List<Timings> once(DeepSeekModel model, int vocabSize, SplittableRandom random) {
+  /** The prompt of a run compiles its kernels, its few steps do not. */
+  private void warmUp(DeepSeekModel model, int vocabSize, SplittableRandom random) {
+    List<Timings> timings = once(model, vocabSize, random, promptTokens, completionTokens);
+    double steps = rate(timings, completionTokens - 1, t -> t.decode().toNanos());
+    double most = Math.min(WARM_UP_TOKENS, steps * MOST_WARM_UP_NANOS / 1e9);
+    int tokens = (int) Math.min(most, promptTokens + completionTokens - 1);
+    if (tokens > 1) {
+      once(model, vocabSize, random, 1, tokens);
+    }
+  }
+
+  private List<Timings> once(
+      DeepSeekModel model, int vocabSize, SplittableRandom random, int prompt, int completion) {
     return IntStream.range(0, sequences)
-        .mapToObj(i -> model.submit(request(vocabSize, random)))
+        .mapToObj(i -> model.submit(request(vocabSize, random, prompt, completion)))
         .toList()
         .stream()
         .map(future -> future.join().timings())
         .toList();
   }
 
-  private GenerationRequest request(int vocabSize, SplittableRandom random) {
-    int[] ids = random.ints(promptTokens, 0, vocabSize).toArray();
+  private static GenerationRequest request(
+      int vocabSize, SplittableRandom random, int prompt, int completion) {
+    int[] ids = random.ints(prompt, 0, vocabSize).toArray();
     return GenerationRequest.of(Prompt.tokens(ids))
-        .maxTokens(completionTokens)
+        .maxTokens(completion)
         .ignoreEos(true)
         .temperature(0)
         .build();

@@ -57,7 +57,9 @@ final class BenchCommand implements Command {
       names = "--runs",
       paramLabel = "N",
       defaultValue = "3",
-      description = "Runs that count, after one that does not; default: 3.")
+      description =
+          "Runs that count, after one that does not and up to 200 tokens or five seconds of"
+              + " generation, which let the JVM compile the kernels; default: 3.")
   int runs = 3;
 
   @Mixin ModelOptions model = new ModelOptions();
