@@ -27,7 +27,7 @@ class LongContextTest {
   private final int[] tokens = new Random(5).ints(LEN, 0, TinyModel.VOCAB).toArray();
 
   /** Every operation on a team of so many threads. */
-  private record Threads(int threads) implements BackendProvider {
+  record Threads(int threads) implements BackendProvider {
 
     @Override
     public String name() {

@@ -77,15 +77,19 @@ abstract class SelectionContract extends AttentionContract {
   @TestFactory
   Stream<DynamicTest> groupedQueryAttentionAgreesWithItsFormula() {
     assumeTrue(supports(Op.Attention.class), "the backend does not have attention");
-    return Stream.of(new int[] {1, 1, 1}, new int[] {6, 2, 4}, new int[] {4, 4, 13})
-        .map(s -> dynamicTest(Arrays.toString(s), () -> checkGroupedQuery(s[0], s[1], s[2])));
+    return Stream.of(
+            new int[] {1, 1, 1, 25},
+            new int[] {6, 2, 4, 25},
+            new int[] {4, 4, 13, 25},
+            new int[] {14, 2, 17, 75},
+            new int[] {20, 1, 5, 40})
+        .map(s -> dynamicTest(Arrays.toString(s), () -> checkGroupedQuery(s[0], s[1], s[2], s[3])));
   }
 
   /** A token's embedding is its query heads, keys and values. */
-  private void checkGroupedQuery(int heads, int kvHeads, int dim) {
-    int numTokens = 25;
+  private void checkGroupedQuery(int heads, int kvHeads, int dim, int numTokens) {
     int width = (heads + 2 * kvHeads) * dim;
-    OpCase c = OpCase.normal(numTokens, width);
+    OpCase c = OpCase.normal(numTokens, width).with(new Capacities().maxTokens(numTokens));
     KvSpec.Full cache = new KvSpec.Full(0, kvHeads, dim);
     Value keys = c.g.slice(c.x, heads * dim, (heads + kvHeads) * dim);
     c.g.storeKv(cache, keys, c.g.slice(c.x, (heads + kvHeads) * dim, width));
