@@ -79,7 +79,7 @@ final class AttentionOperation implements Operation, ThreadTeam.Work {
       for (int k = 0; k < tokens; k++) {
         int seen = Math.min(m, begun + k - p);
         if (seen > 0) {
-          s.add(s.queries, k * place, k * HeadScratch.HEADS, n, seen, dim, s.values, sums);
+          s.add(k * place, k * HeadScratch.HEADS, n, seen, dim, s.values, sums);
         }
       }
     }

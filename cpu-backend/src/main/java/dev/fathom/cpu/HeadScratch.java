@@ -39,13 +39,12 @@ final class HeadScratch {
   /** Values of a chunk [CHUNK, value width]. */
   final float[] values;
 
-  /** Queries, already scaled: [PLACES, HEADS, key width]. */
+  /** Queries, already scaled: [PLACES, HEADS, key width], or as {@link #turn} leaves them. */
   final float[] queries;
 
   private final float[] state;
   private final float[] total;
   private final float[] scores = new float[HeadLanes.scoresLen(CHUNK)];
-  private final float[] turned;
   private final float[] max = new float[HEADS];
   private final float[] sum = new float[HEADS];
   private final float[] factors = new float[HEADS];
@@ -57,11 +56,10 @@ final class HeadScratch {
     queries = new float[PLACES * HEADS * sizes.keyWidth()];
     state = new float[PLACES * HEADS * row(sizes.valueWidth())];
     total = new float[state.length];
-    turned = new float[sizes.latentHeads() == 0 ? 0 : PLACES * HEADS * sizes.keyWidth()];
   }
 
   static long floats(Sizes sizes) {
-    return (long) (CHUNK + 2 * PLACES * HEADS) * sizes.keyWidth()
+    return (long) (CHUNK + PLACES * HEADS) * sizes.keyWidth()
         + (long) CHUNK * sizes.valueWidth()
         + 2L * PLACES * HEADS * row(sizes.valueWidth())
         + (long) HEADS * (CHUNK + 3);
@@ -92,24 +90,15 @@ final class HeadScratch {
   }
 
   /**
-   * Adds the first m positions of the chunk to rows [first, first + n), with {@link #queries} or
-   * those of somebody else.
+   * Adds the first m positions of the chunk to rows [first, first + n).
    *
-   * @param query n queries of keyWidth elements from query[q] on, already scaled
+   * @param q where the n queries begin in {@link #queries}
    * @param chunkValues rows whose first elements are the values
    * @param sums of {@link #sums}
    */
-  void add(
-      float[] query,
-      int q,
-      int first,
-      int n,
-      int m,
-      int keyWidth,
-      float[] chunkValues,
-      WeightedSum sums) {
+  void add(int q, int first, int n, int m, int keyWidth, float[] chunkValues, WeightedSum sums) {
     int valueWidth = sums.len();
-    Dot.all(keys, m, keyWidth, query, q, n, scores, CHUNK, lanes);
+    Dot.all(keys, m, keyWidth, queries, q, n, scores, CHUNK, lanes);
     int row = row(valueWidth);
     for (int i = 0; i < n; i++) {
       weigh(i, m, (first + i) * row, valueWidth);
@@ -122,7 +111,7 @@ final class HeadScratch {
    * #PLACES} places.
    */
   void turn(int place, float[] query, int q, int n, int keyWidth) {
-    HeadLanes.turn(query, q, n, keyWidth, turned, place * HEADS * keyWidth);
+    HeadLanes.turn(query, q, n, keyWidth, queries, place * HEADS * keyWidth);
   }
 
   /**
@@ -139,7 +128,7 @@ final class HeadScratch {
       max[i] = state[at + i * row + valueWidth];
       sum[i] = state[at + i * row + valueWidth + 1];
     }
-    HeadLanes.scores(keys, m, keyWidth, turned, place * HEADS * keyWidth, scores);
+    HeadLanes.scores(keys, m, keyWidth, queries, place * HEADS * keyWidth, scores);
     HeadLanes.weigh(scores, m, max, sum, factors);
     for (int i = 0; i < n; i++) {
       int target = at + i * row;

@@ -90,7 +90,7 @@ final class WindowAttentionOperation implements Operation, ThreadTeam.Work {
       for (int i = 0; i < m; i++) {
         kv.read(step.batch(), sequence, window, p + i, 0, dim, s.keys, i * dim);
       }
-      s.add(s.queries, 0, 0, n, m, dim, s.keys, sums);
+      s.add(0, 0, n, m, dim, s.keys, sums);
     }
     PagedKv.Layer compressed = entries;
     if (compressed != null) {
@@ -110,7 +110,7 @@ final class WindowAttentionOperation implements Operation, ThreadTeam.Work {
         int entry = numSelected == 0 ? e + i : selected[t * numSelected + e + i];
         kv.read(step.batch(), sequence, compressed, entry, 0, dim, s.keys, i * dim);
       }
-      s.add(s.queries, 0, 0, n, m, dim, s.keys, sums);
+      s.add(0, 0, n, m, dim, s.keys, sums);
     }
   }
 
