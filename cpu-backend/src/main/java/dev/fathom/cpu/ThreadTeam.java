@@ -40,8 +40,11 @@ final class ThreadTeam implements AutoCloseable {
   /** Longs from one part's items to the next one's: two cache lines, which are read in pairs. */
   private static final int APART = 16;
 
-  /** The share of a part's items that is taken at once. */
-  private static final int SHARE = 4;
+  /**
+   * What stays of a part's items when it takes some, for others to take: a quarter. Long runs of
+   * rows are long runs of memory; what is left makes up for a thread that is slowed down.
+   */
+  private static final int LEFT = 4;
 
   /** Turns of yielding before a thread parks: about a millisecond. */
   private static final int YIELDS = 700;
@@ -114,7 +117,7 @@ final class ThreadTeam implements AutoCloseable {
 
   /**
    * Runs work on all of so many items, a multiple of {@code grain} at a time or the rest. Each part
-   * has a range of its own, which it takes from the front, less at a time towards the end; who has
+   * has a range of its own, which it takes from the front, most of what is left at a time; who has
    * ended takes from the back of others. So a thread that the machine slows down does not hold up
    * the rest.
    */
@@ -155,7 +158,8 @@ final class ThreadTeam implements AutoCloseable {
       if (from >= to) {
         return;
       }
-      int n = Math.min(to - from, Math.max(grain, (to - from) / SHARE / grain * grain));
+      int items = to - from;
+      int n = Math.min(items, Math.max(grain, (items - items / LEFT) / grain * grain));
       if (owner == part) {
         if (left.compareAndSet(at, range, range(from + n, to))) {
           rangeWork.run(from, from + n, part);

@@ -23,7 +23,7 @@ import jdk.incubator.vector.VectorOperators;
  *
  * <p>Each q stands in both halves of its int, so that it can be broadcast to lanes of 16 bits; so
  * does the low half of 8 times their sum, which 4-bit codes of 0 to 15 add too much. A NaN or an
- * infinity makes the scale of its block NaN or infinite, and the products with it NaN.
+ * infinity makes the scale of its block and the products with it NaN or infinite.
  */
 final class Activation {
 

@@ -289,6 +289,30 @@ final class IntegerKernel {
     }
   }
 
+  /**
+   * Computes what {@link #one8} does where all zero points are 0, with scales where they lie.
+   *
+   * @param scales weight scales in float32: [group][2 L]
+   * @param table byte of the scales of group 0
+   */
+  void direct8(long at, float[] x, int x0, MemorySegment scales, long table, float[] s, int to) {
+    MemorySegment factors = NativeMemory.of(scales);
+    int columnsOfGroup = blocksOfGroup * Activation.BLOCK;
+    for (int g = 0; g < groups; g++) {
+      int from = g * columnsOfGroup;
+      group8(at, x, x0, from, Math.min(columns, from + columnsOfGroup), s, to);
+      for (int i = 0; i < 2 * L; i += L) {
+        FloatVector before = FloatVector.zero(F);
+        if (g > 0) {
+          before = FloatVector.fromArray(F, s, to + i);
+        }
+        FloatVector.fromMemorySegment(F, factors, table + (g * 2L * L + i) * Float.BYTES, LITTLE)
+            .fma(FloatVector.fromArray(F, s, to + 2 * L + i), before)
+            .intoArray(s, to + i);
+      }
+    }
+  }
+
   /** Adds a group, which lies at {@code to + 2 L}, to what lies at {@code to}. */
   private void scale8(float[] s, int to, int table, float minus, boolean add) {
     FloatVector sum = FloatVector.broadcast(F, minus);

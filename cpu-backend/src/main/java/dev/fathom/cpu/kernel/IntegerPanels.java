@@ -310,7 +310,7 @@ final class IntegerPanels extends Matrix implements Integers {
     for (int panel = from / P; panel * P < to; panel++) {
       int begin = Math.max(from, panel * P);
       int len = Math.min(to, (panel + 1) * P) - begin;
-      if (n > 1 || !isDirect()) {
+      if (!isDirect(n)) {
         readScales(panel, scratch);
       }
       for (int i = 0; i < n; i += TOKENS) {
@@ -346,13 +346,18 @@ final class IntegerPanels extends Matrix implements Integers {
     long at = firstByte(panel);
     float[] x = in.data();
     if (bits == 8) {
+      long table = (long) panel * groups * P * Float.BYTES;
       for (int j = 0; j < m; j++) {
-        kernel.one8(at, x, in.offset(i + j), scratch, TABLES, j * P);
+        if (hasZeros) {
+          kernel.one8(at, x, in.offset(i + j), scratch, TABLES, j * P);
+        } else {
+          kernel.direct8(at, x, in.offset(i + j), scales, table, scratch, j * P);
+        }
       }
       return;
     }
     int sums = TABLES + 2 * groups * P;
-    if (m == 1 && isDirect()) {
+    if (m == 1 && isDirect(1)) {
       direct4(panel, x, in.offset(i), scratch, sums);
       return;
     }
@@ -383,9 +388,9 @@ final class IntegerPanels extends Matrix implements Integers {
     }
   }
 
-  /** Returns whether one vector meets the scales as they are streamed. */
-  private boolean isDirect() {
-    return hasHalves && !hasZeros;
+  /** Returns whether n vectors meet the scales where they lie. */
+  private boolean isDirect(int n) {
+    return !hasZeros && (bits == 8 || (n == 1 && hasHalves));
   }
 
   /** Writes the products of a panel with one vector without reading the scales before. */
