@@ -188,8 +188,10 @@ public abstract sealed class RowMatrix extends Matrix
       int outStride,
       float[] lanes) {
     float[] x = in.data();
-    for (int panel = from; panel < to; panel += PAIR_ROWS) {
-      int end = Math.min(to, panel + PAIR_ROWS);
+    // Two vectors pass once: nothing needs to stay in a cache, and memory is read in longer runs.
+    int rows = n <= 2 ? to - from : PAIR_ROWS;
+    for (int panel = from; panel < to; panel += rows) {
+      int end = Math.min(to, panel + rows);
       for (int i = 0; i < n; i += 2) {
         int off = in.offset(first + i);
         int other = in.offset(first + Math.min(i + 1, n - 1));
