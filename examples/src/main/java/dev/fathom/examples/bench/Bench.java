@@ -4,6 +4,7 @@ import dev.fathom.DeepSeekModel;
 import dev.fathom.GenerationRequest;
 import dev.fathom.Prompt;
 import dev.fathom.Timings;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -19,10 +20,13 @@ import java.util.stream.IntStream;
  */
 public record Bench(int promptTokens, int completionTokens, int sequences) {
 
-  /** Steps after which the kernels of a step are compiled for good. */
+  /** Tokens after which the kernels of a step are compiled for good. */
   private static final int WARM_UP_TOKENS = 200;
 
-  private static final double MOST_WARM_UP_NANOS = 5e9;
+  private static final Duration MOST_WARM_UP = Duration.ofSeconds(5);
+
+  /** The compiler takes this long, however soon a small model is done. */
+  private static final Duration LEAST_WARM_UP = Duration.ofSeconds(2);
 
   /**
    * What was measured.
@@ -45,7 +49,10 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
     }
   }
 
-  /** Runs once and generates up to 200 tokens, or five seconds, uncounted; then so many times. */
+  /**
+   * Generates 200 tokens, or for five seconds, and runs once, or for two seconds, uncounted; then
+   * runs so many times.
+   */
   public Result run(DeepSeekModel model, int vocabSize, int runs) {
     SplittableRandom random = new SplittableRandom(1);
     List<Double> prompt = new ArrayList<>();
@@ -62,13 +69,16 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
 
   /** The prompt of a run compiles its kernels, its few steps do not. */
   private void warmUp(DeepSeekModel model, int vocabSize, SplittableRandom random) {
-    List<Timings> timings = once(model, vocabSize, random, promptTokens, completionTokens);
-    double steps = rate(timings, completionTokens - 1, t -> t.decode().toNanos());
-    double most = Math.min(WARM_UP_TOKENS, steps * MOST_WARM_UP_NANOS / 1e9);
-    int tokens = (int) Math.min(most, promptTokens + completionTokens - 1);
-    if (tokens > 1) {
-      once(model, vocabSize, random, 1, tokens);
+    long begin = System.nanoTime();
+    for (int tokens = 0;
+        tokens < WARM_UP_TOKENS && System.nanoTime() - begin < MOST_WARM_UP.toNanos();
+        tokens += completionTokens) {
+      once(model, vocabSize, random, 1, completionTokens);
     }
+    begin = System.nanoTime();
+    do {
+      once(model, vocabSize, random, promptTokens, completionTokens);
+    } while (System.nanoTime() - begin < LEAST_WARM_UP.toNanos());
   }
 
   private List<Timings> once(

@@ -58,8 +58,8 @@ final class BenchCommand implements Command {
       paramLabel = "N",
       defaultValue = "3",
       description =
-          "Runs that count, after one that does not and up to 200 tokens or five seconds of"
-              + " generation, which let the JVM compile the kernels; default: 3.")
+          "Runs that count, after up to 200 tokens or five seconds of generation and runs of two"
+              + " seconds, at least one, which let the JVM compile the kernels; default: 3.")
   int runs = 3;
 
   @Mixin ModelOptions model = new ModelOptions();
