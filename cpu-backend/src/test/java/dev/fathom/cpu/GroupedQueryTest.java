@@ -46,11 +46,15 @@ class GroupedQueryTest {
     return g.build();
   }
 
-  private float[] logits(int threads, int step, KvFormat format) {
+  private Rig rig(int threads, KvFormat format) {
     int blocks = LEN / BLOCK + 1;
     Capacities capacities =
         new Capacities().maxTokens(LEN).blocks(BLOCK, 2 * blocks, blocks).kv(format);
-    try (Rig rig = new Rig(new LongContextTest.Threads(threads), program, weights, capacities)) {
+    return new Rig(new LongContextTest.Threads(threads), program, weights, capacities);
+  }
+
+  private float[] logits(int threads, int step, KvFormat format) {
+    try (Rig rig = rig(threads, format)) {
       int[] table = rig.blocksFor(LEN);
       for (int at = 0; at < LEN - 1; at += step) {
         int end = Math.min(LEN - 1, at + step);
@@ -61,10 +65,7 @@ class GroupedQueryTest {
   }
 
   private float[] allLogits(int threads, KvFormat format) {
-    int blocks = LEN / BLOCK + 1;
-    Capacities capacities =
-        new Capacities().maxTokens(LEN).blocks(BLOCK, 2 * blocks, blocks).kv(format);
-    try (Rig rig = new Rig(new LongContextTest.Threads(threads), program, weights, capacities)) {
+    try (Rig rig = rig(threads, format)) {
       return rig.run(Rig.Seq.all(rig.blocksFor(LEN), 0, tokens)).logits();
     }
   }

@@ -272,35 +272,26 @@ final class IntegerKernel {
    * activation scale * sum, less zero point * activation sum of the group), 8 bits, one vector.
    *
    * @param x activation that begins at {@code x0}
-   * @param s weight scales [group][2 L] from {@code tables} on, then zero points
+   * @param scales weight scales in float32: [group][2 L]
+   * @param table byte of the scales of group 0
+   * @param zeros where zero points begin in s: [group][2 L], or -1 where all of them are 0
    */
-  void one8(long at, float[] x, int x0, float[] s, int tables, int to) {
+  void one8(
+      long at, float[] x, int x0, MemorySegment scales, long table, float[] s, int zeros, int to) {
+    MemorySegment factors = NativeMemory.of(scales);
     int columnsOfGroup = blocksOfGroup * Activation.BLOCK;
     int sums = x0 + columns + columns / Activation.BLOCK;
     for (int g = 0; g < groups; g++) {
       int from = g * columnsOfGroup;
       int end = Math.min(columns, from + columnsOfGroup);
       group8(at, x, x0, from, end, s, to);
-      float minus = 0;
-      for (int b = from / Activation.BLOCK; b < end / Activation.BLOCK; b++) {
-        minus -= x[sums + b];
+      if (zeros >= 0) {
+        float minus = 0;
+        for (int b = from / Activation.BLOCK; b < end / Activation.BLOCK; b++) {
+          minus -= x[sums + b];
+        }
+        zero8(s, to, zeros + g * 2 * L, minus);
       }
-      scale8(s, to, tables + g * 2 * L, minus, g > 0);
-    }
-  }
-
-  /**
-   * Computes what {@link #one8} does where all zero points are 0, with scales where they lie.
-   *
-   * @param scales weight scales in float32: [group][2 L]
-   * @param table byte of the scales of group 0
-   */
-  void direct8(long at, float[] x, int x0, MemorySegment scales, long table, float[] s, int to) {
-    MemorySegment factors = NativeMemory.of(scales);
-    int columnsOfGroup = blocksOfGroup * Activation.BLOCK;
-    for (int g = 0; g < groups; g++) {
-      int from = g * columnsOfGroup;
-      group8(at, x, x0, from, Math.min(columns, from + columnsOfGroup), s, to);
       for (int i = 0; i < 2 * L; i += L) {
         FloatVector before = FloatVector.zero(F);
         if (g > 0) {
@@ -313,17 +304,13 @@ final class IntegerKernel {
     }
   }
 
-  /** Adds a group, which lies at {@code to + 2 L}, to what lies at {@code to}. */
-  private void scale8(float[] s, int to, int table, float minus, boolean add) {
+  /** Takes zero points times the activation sum from a group, which lies at {@code to + 2 L}. */
+  private void zero8(float[] s, int to, int zeros, float minus) {
     FloatVector sum = FloatVector.broadcast(F, minus);
     for (int i = 0; i < 2 * L; i += L) {
-      FloatVector zero = FloatVector.fromArray(F, s, table + groups * 2 * L + i);
-      FloatVector part = zero.fma(sum, FloatVector.fromArray(F, s, to + 2 * L + i));
-      FloatVector before = FloatVector.zero(F);
-      if (add) {
-        before = FloatVector.fromArray(F, s, to + i);
-      }
-      FloatVector.fromArray(F, s, table + i).fma(part, before).intoArray(s, to + i);
+      FloatVector zero = FloatVector.fromArray(F, s, zeros + i);
+      int part = to + 2 * L + i;
+      zero.fma(sum, FloatVector.fromArray(F, s, part)).intoArray(s, part);
     }
   }
 

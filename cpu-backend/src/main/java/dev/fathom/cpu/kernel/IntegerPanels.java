@@ -347,12 +347,9 @@ final class IntegerPanels extends Matrix implements Integers {
     float[] x = in.data();
     if (bits == 8) {
       long table = (long) panel * groups * P * Float.BYTES;
+      int zeroPoints = hasZeros ? TABLES + groups * P : -1;
       for (int j = 0; j < m; j++) {
-        if (hasZeros) {
-          kernel.one8(at, x, in.offset(i + j), scratch, TABLES, j * P);
-        } else {
-          kernel.direct8(at, x, in.offset(i + j), scales, table, scratch, j * P);
-        }
+        kernel.one8(at, x, in.offset(i + j), scales, table, scratch, zeroPoints, j * P);
       }
       return;
     }

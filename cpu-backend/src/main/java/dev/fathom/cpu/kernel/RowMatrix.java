@@ -189,7 +189,7 @@ public abstract sealed class RowMatrix extends Matrix
       float[] lanes) {
     float[] x = in.data();
     // Two vectors pass once: nothing needs to stay in a cache, and memory is read in longer runs.
-    int rows = n <= 2 ? to - from : PAIR_ROWS;
+    int rows = n == 2 ? to - from : PAIR_ROWS;
     for (int panel = from; panel < to; panel += rows) {
       int end = Math.min(to, panel + rows);
       for (int i = 0; i < n; i += 2) {

@@ -23,6 +23,8 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
   /** Tokens after which the kernels of a step are compiled for good. */
   private static final int WARM_UP_TOKENS = 200;
 
+  private static final int WARM_UP_ROUND = 25;
+
   private static final Duration MOST_WARM_UP = Duration.ofSeconds(5);
 
   /** The compiler takes this long, however soon a small model is done. */
@@ -70,10 +72,12 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
   /** The prompt of a run compiles its kernels, its few steps do not. */
   private void warmUp(DeepSeekModel model, int vocabSize, SplittableRandom random) {
     long begin = System.nanoTime();
+    // Few at a time, so that a slow model, or a long answer, does not go on for much longer.
+    int round = Math.min(completionTokens, WARM_UP_ROUND);
     for (int tokens = 0;
         tokens < WARM_UP_TOKENS && System.nanoTime() - begin < MOST_WARM_UP.toNanos();
-        tokens += completionTokens) {
-      once(model, vocabSize, random, 1, completionTokens);
+        tokens += round) {
+      once(model, vocabSize, random, 1, round);
     }
     begin = System.nanoTime();
     do {
