@@ -20,11 +20,15 @@ import jdk.incubator.vector.VectorOperators;
 final class IntegerDecode {
 
   /** Bytes from two columns of a row to the next two. */
-  private static final int STEP = 64 * Integer.BYTES;
+  private static final long STEP = 64 * Integer.BYTES;
+
+  /** What makes signed bytes, every second one, numbers from 0 on. */
+  private static final int FLIP_8 = 0x80008000;
 
   private final MemorySegment data;
   private final long stream;
   private final int bits;
+  private final int turn;
   private final int columns;
   private final int groups;
   private final int groupSize;
@@ -41,6 +45,7 @@ final class IntegerDecode {
     this.data = data;
     this.stream = stream;
     this.bits = bits;
+    this.turn = Activation.turn(bits);
     this.columns = columns;
     this.groups = groups;
     this.groupSize = groupSize;
@@ -56,106 +61,53 @@ final class IntegerDecode {
    */
   void run(long at, float[] tables, int scales, MemorySegment out, long target) {
     int len = groups * 2 * L;
-    int middle = bits == 4 ? IntegerPanels.MIDDLE_4 : 0;
+    int middle = bits == 4 ? IntegerPanels.MIDDLE_4 : IntegerPanels.MIDDLE_8;
     for (int i = scales; i < scales + len; i++) {
       tables[i + len] = -(tables[i + len] + middle) * tables[i];
     }
-    if (bits == 4) {
-      run4(at, tables, scales, scales + len, out, target);
-    } else {
-      run8(at, tables, scales, scales + len, out, target);
+    for (int c = 0; c < columns; c += turn) {
+      int group = scales + Math.min(groups - 1, c / groupSize) * 2 * L;
+      for (int j = 0; j < Activation.STEPS; j += 2) {
+        long from = at + IntegerPanels.stepByte(c + j, turn, stream);
+        for (int i = 0; i < 2; i++) {
+          long row = target + (c + j) / 2 * STEP + i * (4L * L);
+          pairs(from + i * (4L * L), tables, group + i * L, len, out, row);
+        }
+      }
     }
   }
 
-  private void run8(long at, float[] t, int scales, int offsets, MemorySegment to, long target) {
+  /**
+   * Decodes the columns of two steps of L rows.
+   *
+   * @param from byte of the first step
+   * @param scales where the rows' scales begin, their offsets are {@code len} further on
+   * @param row where the first two columns of the first row go
+   */
+  private void pairs(long from, float[] tables, int scales, int len, MemorySegment to, long row) {
     MemorySegment weights = NativeMemory.of(data);
     MemorySegment out = NativeMemory.of(to);
-    for (int c = 0; c < columns; c += 2) {
-      int group = Math.min(groups - 1, c / groupSize) * 2 * L;
-      FloatVector scale = FloatVector.fromArray(F, t, scales + group);
-      FloatVector odd = FloatVector.fromArray(F, t, offsets + group);
-      FloatVector even = scale.fma(FloatVector.broadcast(F, -IntegerPanels.MIDDLE_8), odd);
-      long from = at + IntegerPanels.stepByte(c, 2, stream);
-      IntVector v = IntVector.fromMemorySegment(I, weights, from, LITTLE);
-      long row = target + (long) (c / 2) * STEP;
-      FloatVector w = (FloatVector) v.and(0xFF).convert(VectorOperators.I2F, 0);
-      IntVector low = w.fma(scale, even).reinterpretAsInts().add(Bf16Round.HALF);
-      w =
+    FloatVector scale = FloatVector.fromArray(F, tables, scales);
+    FloatVector offset = FloatVector.fromArray(F, tables, scales + len);
+    int mask = (1 << bits) - 1;
+    // Every code as a number from 0 on.
+    int flip = bits == 8 ? FLIP_8 : 0;
+    IntVector even = IntVector.fromMemorySegment(I, weights, from, LITTLE);
+    even = even.lanewise(VectorOperators.XOR, flip);
+    IntVector odd = IntVector.fromMemorySegment(I, weights, from + stream, LITTLE);
+    odd = odd.lanewise(VectorOperators.XOR, flip);
+    for (int shift = 0; shift < Integer.SIZE; shift += bits, row += Activation.STEPS / 2 * STEP) {
+      FloatVector w =
           (FloatVector)
-              v.lanewise(VectorOperators.LSHL, 16)
-                  .lanewise(VectorOperators.ASHR, 24)
-                  .convert(VectorOperators.I2F, 0);
-      IntVector high = w.fma(scale, odd).reinterpretAsInts().add(Bf16Round.HALF);
-      low.lanewise(VectorOperators.LSHR, 16)
-          .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, row, LITTLE);
-      scale = FloatVector.fromArray(F, t, scales + group + L);
-      odd = FloatVector.fromArray(F, t, offsets + group + L);
-      even = scale.fma(FloatVector.broadcast(F, -IntegerPanels.MIDDLE_8), odd);
-      w =
-          (FloatVector)
-              v.lanewise(VectorOperators.LSHR, 16).and(0xFF).convert(VectorOperators.I2F, 0);
-      low = w.fma(scale, even).reinterpretAsInts().add(Bf16Round.HALF);
-      w = (FloatVector) v.lanewise(VectorOperators.ASHR, 24).convert(VectorOperators.I2F, 0);
-      high = w.fma(scale, odd).reinterpretAsInts().add(Bf16Round.HALF);
-      low.lanewise(VectorOperators.LSHR, 16)
-          .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, row + 4L * L, LITTLE);
-    }
-  }
-
-  private void run4(long at, float[] t, int scales, int offsets, MemorySegment to, long target) {
-    MemorySegment weights = NativeMemory.of(data);
-    MemorySegment out = NativeMemory.of(to);
-    for (int c = 0; c < columns; c += 4) {
-      int group = Math.min(groups - 1, c / groupSize) * 2 * L;
-      FloatVector scale = FloatVector.fromArray(F, t, scales + group);
-      FloatVector offset = FloatVector.fromArray(F, t, offsets + group);
-      long from = at + IntegerPanels.stepByte(c, 4, stream);
-      IntVector v = IntVector.fromMemorySegment(I, weights, from, LITTLE);
-      long row = target + (long) (c / 2) * STEP;
-      FloatVector w = (FloatVector) v.and(0xF).convert(VectorOperators.I2F, 0);
+              even.lanewise(VectorOperators.LSHR, shift).and(mask).convert(VectorOperators.I2F, 0);
       IntVector low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       w =
           (FloatVector)
-              v.lanewise(VectorOperators.LSHR, 4).and(0xF).convert(VectorOperators.I2F, 0);
+              odd.lanewise(VectorOperators.LSHR, shift).and(mask).convert(VectorOperators.I2F, 0);
       IntVector high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
       low.lanewise(VectorOperators.LSHR, 16)
           .or(high.and(Bf16Round.HIGH))
           .intoMemorySegment(out, row, LITTLE);
-      w =
-          (FloatVector)
-              v.lanewise(VectorOperators.LSHR, 8).and(0xF).convert(VectorOperators.I2F, 0);
-      low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
-      w =
-          (FloatVector)
-              v.lanewise(VectorOperators.LSHR, 12).and(0xF).convert(VectorOperators.I2F, 0);
-      high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
-      low.lanewise(VectorOperators.LSHR, 16)
-          .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, row + STEP, LITTLE);
-      scale = FloatVector.fromArray(F, t, scales + group + L);
-      offset = FloatVector.fromArray(F, t, offsets + group + L);
-      w =
-          (FloatVector)
-              v.lanewise(VectorOperators.LSHR, 16).and(0xF).convert(VectorOperators.I2F, 0);
-      low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
-      w =
-          (FloatVector)
-              v.lanewise(VectorOperators.LSHR, 20).and(0xF).convert(VectorOperators.I2F, 0);
-      high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
-      low.lanewise(VectorOperators.LSHR, 16)
-          .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, row + 4L * L, LITTLE);
-      w =
-          (FloatVector)
-              v.lanewise(VectorOperators.LSHR, 24).and(0xF).convert(VectorOperators.I2F, 0);
-      low = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
-      w = (FloatVector) v.lanewise(VectorOperators.LSHR, 28).convert(VectorOperators.I2F, 0);
-      high = w.fma(scale, offset).reinterpretAsInts().add(Bf16Round.HALF);
-      low.lanewise(VectorOperators.LSHR, 16)
-          .or(high.and(Bf16Round.HIGH))
-          .intoMemorySegment(out, row + STEP + 4L * L, LITTLE);
     }
   }
 }

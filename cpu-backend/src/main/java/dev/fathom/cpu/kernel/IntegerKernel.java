@@ -4,369 +4,311 @@ import static dev.fathom.cpu.kernel.Lanes.F;
 import static dev.fathom.cpu.kernel.Lanes.I;
 import static dev.fathom.cpu.kernel.Lanes.L;
 import static dev.fathom.cpu.kernel.Lanes.LITTLE;
+import static jdk.incubator.vector.VectorOperators.ASHR;
+import static jdk.incubator.vector.VectorOperators.I2F;
+import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.LSHR;
 
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The loops of {@link IntegerPanels}: sums of 8 columns (8 bits) or 32 (4 bits) as exact integers,
- * then their scaled sum in float32, in rising order.
+ * The loops of {@link IntegerPanels} with {@link Activation}s: sums of a turn's 16 columns as exact
+ * integers, then their scaled sum in float32, in rising order.
  *
- * <p>Sums in lanes of 16 bits do not overflow: 32 * 8 * 127 and 2 * 128 * 127 are below 2^15. Codes
- * of 4 bits lie as 0 to 15, and what that adds too much is taken away from sums modulo 2^16.
+ * <p>Sums in lanes of 16 bits may overflow on the way, but not at their end, which is what counts
+ * modulo 2^16: 2 * 128 * 127 and 16 * 8 * 127 are below 2^15.
+ *
+ * <p>A loop goes over many panels: a call for each panel reads memory a fifth slower (decision 0056).
+ * Short loops of two turns are unrolled by the compiler, which a longer body would not be.
  */
 final class IntegerKernel {
 
   private static final VectorSpecies<Short> S = F.withLanes(short.class);
-  private static final int[] LOW_4 = Lanes.filled(0x000F000F);
-  private static final int[] LOW_8 = Lanes.filled(0x00FF00FF);
-  private static final int[] BIAS_8 = Lanes.filled(0x00800080);
+  private static final int[] DOWN_4 = Lanes.filled(0x00040004);
+  private static final int[] DOWN_12 = Lanes.filled(0x000C000C);
   private static final int[] DOWN_8 = Lanes.filled(0x00080008);
 
   // A float16 between the sign and the exponent's last bits of a float32, and what is then missing.
   private static final int FLOAT_BITS = 0x8FFFE000;
   private static final float HALF_SHARE = 0x1p112f;
 
-  // Makes the low half of an int a number from 0 on, which takes nothing from the high half.
-  private static final int BIAS_16 = 1 << 15;
-  private static final int[] TOP_16 = Lanes.filled(BIAS_16);
+  /** Bytes of a vector, behind which the upper L rows of a step begin, and of two. */
+  private static final long UP = 4L * L;
+
+  private static final long TWO = 2 * UP;
 
   private final MemorySegment data;
+  private final MemorySegment scales;
+  private final MemorySegment zeros;
+  private final boolean hasHalves;
   private final long stream;
-  private final int columns;
+  private final long turnBytes;
+  private final int turns;
   private final int groups;
-  private final int blocksOfGroup;
+  private final int turnsOfGroup;
+  private final int turnsOfBlock;
+  private final int[] groupOfTurn;
 
   /**
-   * Describes the panels of a matrix.
+   * Describes the panels of a matrix; see {@link IntegerPanels}.
    *
    * @param data all panels
+   * @param scales weight scales, float16 where there are {@code hasHalves}
+   * @param zeros zero points, empty without them
    * @param stream bytes from a stream to the next
-   * @param blocks blocks of 32 columns, the last one filled up
+   * @param turns turns of a row
    * @param groups groups of a row
-   * @param blocksOfGroup blocks of a group, the last one may have fewer
+   * @param turnsOfGroup turns of a group, the last one may have fewer
+   * @param turnsOfBlock turns of a block of activations
    */
-  IntegerKernel(MemorySegment data, long stream, int blocks, int groups, int blocksOfGroup) {
+  IntegerKernel(
+      MemorySegment data,
+      MemorySegment scales,
+      MemorySegment zeros,
+      boolean hasHalves,
+      long stream,
+      int turns,
+      int groups,
+      int turnsOfGroup,
+      int turnsOfBlock) {
     this.data = data;
+    this.scales = scales;
+    this.zeros = zeros;
+    this.hasHalves = hasHalves;
     this.stream = stream;
-    this.columns = blocks * Activation.BLOCK;
+    this.turnBytes = turns > 0 ? TWO : 0;
+    this.turns = turns;
     this.groups = groups;
-    this.blocksOfGroup = blocksOfGroup;
+    this.turnsOfGroup = turnsOfGroup;
+    this.turnsOfBlock = turnsOfBlock;
+    this.groupOfTurn = new int[turns];
+    for (int t = 0; t < turns; t++) {
+      groupOfTurn[t] = Math.min(groups - 1, t / turnsOfGroup);
+    }
   }
 
   /**
-   * Sums each 8 columns of 4 bits from {@code from} on for one vector: [L], two sums of 16 bits in
-   * an int. No sum goes from one turn to the next: the compiler keeps such ones in memory.
+   * Multiplies the columns of a group of panels [from, end) of 8 bits with the vector at x[x0],
+   * without zero points.
+   *
+   * @param out products, from out[to] on: [panel][2 L]; groups but the first one add to them
    */
-  void one4(long at, float[] x, int x0, int from, int end, float[] out, int to) {
+  void run8(int from, int end, int group, float[] x, int x0, float[] out, int to) {
     MemorySegment weights = NativeMemory.of(data);
-    int target = to;
-    IntVector low = IntVector.fromArray(I, LOW_4, 0);
-    long next = stream;
-    for (int c = from; c < end; c += 8, target += L) {
-      long w = at + c / 8 * (4L * L);
-      int k = x0 + c;
-      IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
-      ShortVector n = v.and(low).reinterpretAsShorts();
-      ShortVector sum = n.mul(FloatVector.broadcast(F, x[k]).reinterpretAsShorts());
-      n = v.lanewise(VectorOperators.LSHR, 4).and(low).reinterpretAsShorts();
-      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 1]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 8).and(low).reinterpretAsShorts();
-      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 2]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 12).and(low).reinterpretAsShorts();
-      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 3]).reinterpretAsShorts()));
-      v = IntVector.fromMemorySegment(I, weights, w + next, LITTLE);
-      n = v.and(low).reinterpretAsShorts();
-      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 4).and(low).reinterpretAsShorts();
-      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 5]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 8).and(low).reinterpretAsShorts();
-      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 6]).reinterpretAsShorts()));
-      n = v.lanewise(VectorOperators.LSHR, 12).and(low).reinterpretAsShorts();
-      sum = sum.add(n.mul(FloatVector.broadcast(F, x[k + 7]).reinterpretAsShorts()));
-      sum.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target);
-    }
-  }
-
-  /**
-   * Adds the sums of {@link #one4} to those of whole blocks: [block][L].
-   *
-   * @param first first block
-   * @param end end of the blocks
-   * @param parts sums of {@code first}
-   * @param to where the sums of {@code first} go
-   */
-  void join4(float[] s, int first, int end, int parts, float[] x, int x0, int to) {
-    int tooMuch = x0 + columns + 2 * (columns / Activation.BLOCK);
-    for (int b = first, at = parts, target = to; b < end; b++, at += 4 * L, target += L) {
-      ShortVector sum = FloatVector.fromArray(F, s, at).reinterpretAsShorts();
-      sum = sum.add(FloatVector.fromArray(F, s, at + L).reinterpretAsShorts());
-      sum = sum.add(FloatVector.fromArray(F, s, at + 2 * L).reinterpretAsShorts());
-      sum = sum.add(FloatVector.fromArray(F, s, at + 3 * L).reinterpretAsShorts());
-      sum = sum.sub(FloatVector.broadcast(F, x[tooMuch + b]).reinterpretAsShorts());
-      sum.reinterpretAsInts().reinterpretAsFloats().intoArray(s, target);
-    }
-  }
-
-  /**
-   * Joins the sums of {@link #one4} to those of whole blocks and adds them, scaled as {@link
-   * #scale4} does without zero points, to s[to, to + 2 L).
-   *
-   * @param first first block
-   * @param end end of the blocks
-   * @param parts sums of {@code first}
-   * @param halves weight scales as float16: [group][L], two in an int as rows of a step are
-   * @param table byte of the scales of group 0
-   */
-  void add4(
-      float[] s,
-      int parts,
-      int first,
-      int end,
-      float[] x,
-      int x0,
-      MemorySegment halves,
-      long table,
-      int to) {
-    MemorySegment scales = NativeMemory.of(halves);
-    int factors = x0 + columns;
-    int tooMuch = factors + 2 * (columns / Activation.BLOCK);
-    FloatVector low = FloatVector.fromArray(F, s, to);
-    FloatVector high = FloatVector.fromArray(F, s, to + L);
-    for (int b = first, at = parts; b < end; b++, at += 4 * L) {
-      ShortVector sum = FloatVector.fromArray(F, s, at).reinterpretAsShorts();
-      sum = sum.add(FloatVector.fromArray(F, s, at + L).reinterpretAsShorts());
-      sum = sum.add(FloatVector.fromArray(F, s, at + 2 * L).reinterpretAsShorts());
-      sum = sum.add(FloatVector.fromArray(F, s, at + 3 * L).reinterpretAsShorts());
-      sum = sum.sub(FloatVector.broadcast(F, x[tooMuch + b]).reinterpretAsShorts());
-      IntVector both = sum.reinterpretAsInts();
-      FloatVector factor = FloatVector.broadcast(F, x[factors + b]);
-      long g = table + (b / blocksOfGroup) * (4L * L);
-      IntVector pair = IntVector.fromMemorySegment(I, scales, g, LITTLE);
-      FloatVector v =
-          ((FloatVector)
-                  both.lanewise(VectorOperators.LSHL, 16)
-                      .lanewise(VectorOperators.ASHR, 16)
-                      .convert(VectorOperators.I2F, 0))
-              .mul(factor);
-      FloatVector scale =
-          pair.lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(HALF_SHARE);
-      low = v.fma(scale, low);
-      v =
-          ((FloatVector) both.lanewise(VectorOperators.ASHR, 16).convert(VectorOperators.I2F, 0))
-              .mul(factor);
-      scale =
-          pair.lanewise(VectorOperators.ASHR, 3)
-              .and(FLOAT_BITS)
-              .reinterpretAsFloats()
-              .mul(HALF_SHARE);
-      high = v.fma(scale, high);
-    }
-    low.intoArray(s, to);
-    high.intoArray(s, to + L);
-  }
-
-  /** Writes groups of float16 scales, which lie as those of {@link #add4}, to out: [group][2 L]. */
-  void readHalves(MemorySegment halves, long table, float[] out, int to) {
-    MemorySegment scales = NativeMemory.of(halves);
-    for (int g = 0; g < groups; g++) {
-      IntVector pair = IntVector.fromMemorySegment(I, scales, table + g * (4L * L), LITTLE);
-      pair.lanewise(VectorOperators.LSHL, 16)
-          .lanewise(VectorOperators.ASHR, 3)
-          .and(FLOAT_BITS)
-          .reinterpretAsFloats()
-          .mul(HALF_SHARE)
-          .intoArray(out, to + g * 2 * L);
-      pair.lanewise(VectorOperators.ASHR, 3)
-          .and(FLOAT_BITS)
-          .reinterpretAsFloats()
-          .mul(HALF_SHARE)
-          .intoArray(out, to + g * 2 * L + L);
-    }
-  }
-
-  // Only forced inlining happens in so long a method: a helper would box its vectors.
-  /**
-   * Sums blocks of 4-bit columns for four vectors: [block][4][L], two sums of 16 bits in an int.
-   */
-  void four4(long at, float[] x, int x0, int x1, int x2, int x3, float[] out, int to) {
-    MemorySegment weights = NativeMemory.of(data);
-    int tooMuch = columns + 2 * (columns / Activation.BLOCK);
-    long next = stream;
-    int target = to;
-    IntVector low = IntVector.fromArray(I, LOW_4, 0);
-    for (int c = 0; c < columns; c += Activation.BLOCK, target += 4 * L) {
-      ShortVector s0 = ShortVector.zero(S), s1 = s0, s2 = s0, s3 = s0;
-      for (int k = c; k < c + Activation.BLOCK; k += 4) {
-        long w = at + IntegerPanels.stepByte(k, 4, next);
-        IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
-        for (int i = 0; i < 4; i++) {
-          ShortVector n = v.lanewise(VectorOperators.LSHR, 4 * i).and(low).reinterpretAsShorts();
-          s0 = s0.add(n.mul(FloatVector.broadcast(F, x[x0 + k + i]).reinterpretAsShorts()));
-          s1 = s1.add(n.mul(FloatVector.broadcast(F, x[x1 + k + i]).reinterpretAsShorts()));
-          s2 = s2.add(n.mul(FloatVector.broadcast(F, x[x2 + k + i]).reinterpretAsShorts()));
-          s3 = s3.add(n.mul(FloatVector.broadcast(F, x[x3 + k + i]).reinterpretAsShorts()));
-        }
-      }
-      int b = tooMuch + c / Activation.BLOCK;
-      s0 = s0.sub(FloatVector.broadcast(F, x[x0 + b]).reinterpretAsShorts());
-      s1 = s1.sub(FloatVector.broadcast(F, x[x1 + b]).reinterpretAsShorts());
-      s2 = s2.sub(FloatVector.broadcast(F, x[x2 + b]).reinterpretAsShorts());
-      s3 = s3.sub(FloatVector.broadcast(F, x[x3 + b]).reinterpretAsShorts());
-      s0.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target);
-      s1.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target + 1 * L);
-      s2.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target + 2 * L);
-      s3.reinterpretAsInts().reinterpretAsFloats().intoArray(out, target + 3 * L);
-    }
-  }
-
-  /**
-   * Computes s[to, to + 2 L) = sum over blocks of weight scale * (activation scale * sum of the
-   * block - zero point * activation sum).
-   *
-   * @param s sums of the blocks as {@link #join4} leaves them, from s[first] on, each stride after
-   *     the one before
-   * @param x activation, whose scales begin at {@code scales}
-   * @param tables weight scales [group][2 L], then zero points
-   */
-  void scale4(float[] s, int first, int stride, float[] x, int scales, int tables, int to) {
-    int blocks = columns / Activation.BLOCK;
-    FloatVector low = FloatVector.zero(F);
-    FloatVector high = low;
-    int at = first;
-    for (int b = 0; b < blocks; b++, at += stride) {
-      int table = tables + b / blocksOfGroup * 2 * L;
-      FloatVector factor = FloatVector.broadcast(F, x[scales + b]);
-      FloatVector sum = FloatVector.broadcast(F, -x[scales + blocks + b]);
-      IntVector both = FloatVector.fromArray(F, s, at).reinterpretAsInts();
-      FloatVector v =
-          both.lanewise(VectorOperators.LSHL, 16)
-              .lanewise(VectorOperators.ASHR, 16)
-              .convert(VectorOperators.I2F, 0)
-              .reinterpretAsFloats()
-              .mul(factor);
-      FloatVector zero = FloatVector.fromArray(F, s, table + groups * 2 * L);
-      low = zero.fma(sum, v).fma(FloatVector.fromArray(F, s, table), low);
-      v =
-          both.lanewise(VectorOperators.ASHR, 16)
-              .convert(VectorOperators.I2F, 0)
-              .reinterpretAsFloats()
-              .mul(factor);
-      zero = FloatVector.fromArray(F, s, table + groups * 2 * L + L);
-      high = zero.fma(sum, v).fma(FloatVector.fromArray(F, s, table + L), high);
-    }
-    low.intoArray(s, to);
-    high.intoArray(s, to + L);
-  }
-
-  /**
-   * Computes s[to, to + 2 L) = sum over groups of weight scale * (sum over 8 columns each of
-   * activation scale * sum, less zero point * activation sum of the group), 8 bits, one vector.
-   *
-   * @param x activation that begins at {@code x0}
-   * @param scales weight scales in float32: [group][2 L]
-   * @param table byte of the scales of group 0
-   * @param zeros where zero points begin in s: [group][2 L], or -1 where all of them are 0
-   */
-  void one8(
-      long at, float[] x, int x0, MemorySegment scales, long table, float[] s, int zeros, int to) {
     MemorySegment factors = NativeMemory.of(scales);
-    int columnsOfGroup = blocksOfGroup * Activation.BLOCK;
-    int sums = x0 + columns + columns / Activation.BLOCK;
-    for (int g = 0; g < groups; g++) {
-      int from = g * columnsOfGroup;
-      int end = Math.min(columns, from + columnsOfGroup);
-      group8(at, x, x0, from, end, s, to);
-      if (zeros >= 0) {
-        float minus = 0;
-        for (int b = from / Activation.BLOCK; b < end / Activation.BLOCK; b++) {
-          minus -= x[sums + b];
-        }
-        zero8(s, to, zeros + g * 2 * L, minus);
-      }
-      for (int i = 0; i < 2 * L; i += L) {
-        FloatVector before = FloatVector.zero(F);
-        if (g > 0) {
-          before = FloatVector.fromArray(F, s, to + i);
-        }
-        FloatVector.fromMemorySegment(F, factors, table + (g * 2L * L + i) * Float.BYTES, LITTLE)
-            .fma(FloatVector.fromArray(F, s, to + 2 * L + i), before)
-            .intoArray(s, to + i);
-      }
-    }
-  }
-
-  /** Takes zero points times the activation sum from a group, which lies at {@code to + 2 L}. */
-  private void zero8(float[] s, int to, int zeros, float minus) {
-    FloatVector sum = FloatVector.broadcast(F, minus);
-    for (int i = 0; i < 2 * L; i += L) {
-      FloatVector zero = FloatVector.fromArray(F, s, zeros + i);
-      int part = to + 2 * L + i;
-      zero.fma(sum, FloatVector.fromArray(F, s, part)).intoArray(s, part);
-    }
-  }
-
-  /** Writes the sums of columns [from, end) without weight scales to s[to + 2 L, to + 4 L). */
-  private void group8(long at, float[] x, int x0, int from, int end, float[] s, int to) {
-    MemorySegment weights = NativeMemory.of(data);
-    int scales = x0 + columns;
-    FloatVector low = FloatVector.zero(F);
-    FloatVector up = low;
-    IntVector mask = IntVector.fromArray(I, LOW_8, 0);
-    IntVector top = IntVector.fromArray(I, TOP_16, 0);
-    ShortVector bias = IntVector.fromArray(I, BIAS_8, 0).reinterpretAsShorts();
     ShortVector byteDown = IntVector.fromArray(I, DOWN_8, 0).reinterpretAsShorts();
     long next = stream;
-    for (int c = from; c < end; c += 8) {
-      long w = at + c / 8 * (4L * L);
-      int k = x0 + c;
-      IntVector v = IntVector.fromMemorySegment(I, weights, w, LITTLE);
-      ShortVector even = v.and(mask).reinterpretAsShorts().sub(bias);
-      ShortVector odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, byteDown);
-      even = even.mul(FloatVector.broadcast(F, x[k]).reinterpretAsShorts());
-      odd = odd.mul(FloatVector.broadcast(F, x[k + 1]).reinterpretAsShorts());
-      IntVector both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, top);
-      IntVector sum = both;
-      IntVector high = both.lanewise(VectorOperators.ASHR, 16);
-      v = IntVector.fromMemorySegment(I, weights, w + next, LITTLE);
-      even = v.and(mask).reinterpretAsShorts().sub(bias);
-      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, byteDown);
-      even = even.mul(FloatVector.broadcast(F, x[k + 2]).reinterpretAsShorts());
-      odd = odd.mul(FloatVector.broadcast(F, x[k + 3]).reinterpretAsShorts());
-      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, top);
-      sum = sum.add(both);
-      high = high.add(both.lanewise(VectorOperators.ASHR, 16));
-      v = IntVector.fromMemorySegment(I, weights, w + 2 * next, LITTLE);
-      even = v.and(mask).reinterpretAsShorts().sub(bias);
-      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, byteDown);
-      even = even.mul(FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts());
-      odd = odd.mul(FloatVector.broadcast(F, x[k + 5]).reinterpretAsShorts());
-      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, top);
-      sum = sum.add(both);
-      high = high.add(both.lanewise(VectorOperators.ASHR, 16));
-      v = IntVector.fromMemorySegment(I, weights, w + 3 * next, LITTLE);
-      even = v.and(mask).reinterpretAsShorts().sub(bias);
-      odd = v.reinterpretAsShorts().lanewise(VectorOperators.ASHR, byteDown);
-      even = even.mul(FloatVector.broadcast(F, x[k + 6]).reinterpretAsShorts());
-      odd = odd.mul(FloatVector.broadcast(F, x[k + 7]).reinterpretAsShorts());
-      both = even.add(odd).reinterpretAsInts().lanewise(VectorOperators.XOR, top);
-      sum = sum.add(both);
-      high = high.add(both.lanewise(VectorOperators.ASHR, 16));
-      FloatVector factor = FloatVector.broadcast(F, x[scales + c / Activation.BLOCK]);
-      // What is left are the low halves, each of the four with its bias.
-      sum = sum.sub(high.lanewise(VectorOperators.LSHL, 16)).sub(4 * BIAS_16);
-      low = ((FloatVector) sum.convert(VectorOperators.I2F, 0)).fma(factor, low);
-      up = ((FloatVector) high.convert(VectorOperators.I2F, 0)).fma(factor, up);
+    int first = group * turnsOfGroup;
+    int len = Math.min(turnsOfGroup, turns - first);
+    int records = x0 + first * Activation.RECORD_8;
+    for (int p = from; p < end; p++) {
+      long at = (p * (long) turns + first) * TWO;
+      FloatVector low = FloatVector.zero(F);
+      FloatVector up = low;
+      for (int t = 0; t < len; t++) {
+        int record = records + t * Activation.RECORD_8;
+        IntVector sum0 = IntVector.zero(I);
+        IntVector high0 = sum0;
+        IntVector sum1 = sum0;
+        IntVector high1 = sum0;
+        for (int i = 0; i < 2; i++) {
+          for (int j = 0; j < 2; j++) {
+            int k = record + 2 * i + j;
+            long w = at + t * TWO + (2 * i + j) * next;
+            ShortVector a = FloatVector.broadcast(F, x[k]).reinterpretAsShorts();
+            ShortVector b = FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts();
+            ShortVector c = FloatVector.broadcast(F, x[k + 8]).reinterpretAsShorts();
+            IntVector i0 = IntVector.fromMemorySegment(I, weights, w, LITTLE);
+            ShortVector v = i0.reinterpretAsShorts();
+            i0 = v.mul(a).add(v.lanewise(ASHR, byteDown).mul(b)).add(c).reinterpretAsInts();
+            sum0 = sum0.add(i0);
+            high0 = high0.add(i0.lanewise(ASHR, 16));
+            IntVector i1 = IntVector.fromMemorySegment(I, weights, w + UP, LITTLE);
+            v = i1.reinterpretAsShorts();
+            i1 = v.mul(a).add(v.lanewise(ASHR, byteDown).mul(b)).add(c).reinterpretAsInts();
+            sum1 = sum1.add(i1);
+            high1 = high1.add(i1.lanewise(ASHR, 16));
+          }
+        }
+        // Sums of both halves, each low one 2^15 too large; the first ones hold 2^16 * high, too.
+        sum0 = sum0.add(high0).sub(high0.lanewise(LSHL, 16)).sub(4 * Activation.TOP);
+        sum1 = sum1.add(high1).sub(high1.lanewise(LSHL, 16)).sub(4 * Activation.TOP);
+        FloatVector factor = FloatVector.broadcast(F, x[record + Activation.RECORD_8 - 1]);
+        low = ((FloatVector) sum0.convert(I2F, 0)).fma(factor, low);
+        up = ((FloatVector) sum1.convert(I2F, 0)).fma(factor, up);
+      }
+      long table = (p * (long) groups + group) * TWO;
+      int row = to + (p - from) * 2 * L;
+      low = low.mul(FloatVector.fromMemorySegment(F, factors, table, LITTLE));
+      up = up.mul(FloatVector.fromMemorySegment(F, factors, table + UP, LITTLE));
+      if (group > 0) {
+        low = low.add(FloatVector.fromArray(F, out, row));
+        up = up.add(FloatVector.fromArray(F, out, row + L));
+      }
+      low.intoArray(out, row);
+      up.intoArray(out, row + L);
     }
-    low.intoArray(s, to + 2 * L);
-    up.intoArray(s, to + 3 * L);
+  }
+
+  /**
+   * Multiplies panels [from, end) of 4 bits with scales of float16 with the vector at x[x0], without
+   * zero points.
+   *
+   * @param out products, from out[to] on: [panel][2 L]
+   */
+  void run4(int from, int end, float[] x, int x0, float[] out, int to) {
+    MemorySegment weights = NativeMemory.of(data);
+    MemorySegment factors = NativeMemory.of(scales);
+    ShortVector down4 = IntVector.fromArray(I, DOWN_4, 0).reinterpretAsShorts();
+    ShortVector down8 = IntVector.fromArray(I, DOWN_8, 0).reinterpretAsShorts();
+    ShortVector down12 = IntVector.fromArray(I, DOWN_12, 0).reinterpretAsShorts();
+    long next = stream;
+    long stride = turnBytes;
+    for (int p = from; p < end; p++) {
+      long at = p * (long) turns * TWO;
+      FloatVector low = FloatVector.zero(F), up = low;
+      for (int t = 0; t < turns; t++) {
+        int k = x0 + t * Activation.RECORD_4;
+        long w = at + t * stride;
+        ShortVector s0 = ShortVector.zero(S), s1 = s0, a, b, c, d, v;
+        for (int j = 0; j < 4; j += 2, w += 2 * next) {
+          a = FloatVector.broadcast(F, x[k + j]).reinterpretAsShorts();
+          b = FloatVector.broadcast(F, x[k + j + 4]).reinterpretAsShorts();
+          c = FloatVector.broadcast(F, x[k + j + 8]).reinterpretAsShorts();
+          d = FloatVector.broadcast(F, x[k + j + 12]).reinterpretAsShorts();
+          v = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
+          s0 = s0.add(v.mul(a)).add(v.lanewise(LSHR, down4).mul(b));
+          s0 = s0.add(v.lanewise(LSHR, down8).mul(c)).add(v.lanewise(LSHR, down12).mul(d));
+          v = IntVector.fromMemorySegment(I, weights, w + UP, LITTLE).reinterpretAsShorts();
+          s1 = s1.add(v.mul(a)).add(v.lanewise(LSHR, down4).mul(b));
+          s1 = s1.add(v.lanewise(LSHR, down8).mul(c)).add(v.lanewise(LSHR, down12).mul(d));
+          a = FloatVector.broadcast(F, x[k + j + 1]).reinterpretAsShorts();
+          b = FloatVector.broadcast(F, x[k + j + 5]).reinterpretAsShorts();
+          c = FloatVector.broadcast(F, x[k + j + 9]).reinterpretAsShorts();
+          d = FloatVector.broadcast(F, x[k + j + 13]).reinterpretAsShorts();
+          v = IntVector.fromMemorySegment(I, weights, w + next, LITTLE).reinterpretAsShorts();
+          s0 = s0.add(v.mul(a)).add(v.lanewise(LSHR, down4).mul(b));
+          s0 = s0.add(v.lanewise(LSHR, down8).mul(c)).add(v.lanewise(LSHR, down12).mul(d));
+          v = IntVector.fromMemorySegment(I, weights, w + next + UP, LITTLE).reinterpretAsShorts();
+          s1 = s1.add(v.mul(a)).add(v.lanewise(LSHR, down4).mul(b));
+          s1 = s1.add(v.lanewise(LSHR, down8).mul(c)).add(v.lanewise(LSHR, down12).mul(d));
+        }
+        // The high half of i + (i << 16) is the sum of both halves of i.
+        IntVector more = FloatVector.broadcast(F, x[k + 16]).reinterpretAsInts();
+        IntVector i0 = s0.reinterpretAsInts(), i1 = s1.reinterpretAsInts();
+        i0 = i0.add(i0.lanewise(LSHL, 16)).sub(more).lanewise(ASHR, 16);
+        i1 = i1.add(i1.lanewise(LSHL, 16)).sub(more).lanewise(ASHR, 16);
+        FloatVector factor = FloatVector.broadcast(F, x[k + 17]);
+        FloatVector f0 = ((FloatVector) i0.convert(I2F, 0)).mul(factor);
+        FloatVector f1 = ((FloatVector) i1.convert(I2F, 0)).mul(factor);
+        long table = (p * (long) groups + groupOfTurn[t]) * UP;
+        IntVector pair = IntVector.fromMemorySegment(I, factors, table, LITTLE);
+        i0 = pair.lanewise(LSHL, 16).lanewise(ASHR, 3).and(FLOAT_BITS);
+        low = f0.fma(i0.reinterpretAsFloats().mul(HALF_SHARE), low);
+        i1 = pair.lanewise(ASHR, 3).and(FLOAT_BITS);
+        up = f1.fma(i1.reinterpretAsFloats().mul(HALF_SHARE), up);
+      }
+      low.intoArray(out, to + (p - from) * 2 * L);
+      up.intoArray(out, to + (p - from) * 2 * L + L);
+    }
+  }
+
+  /** Does what {@link #run4} does, with scales of float32. */
+  void run4Floats(int from, int end, float[] x, int x0, float[] out, int to) {
+    MemorySegment weights = NativeMemory.of(data);
+    MemorySegment factors = NativeMemory.of(scales);
+    for (int p = from; p < end; p++) {
+      long at = p * (long) turns * TWO;
+      FloatVector low = FloatVector.zero(F), up = low;
+      for (int t = 0; t < turns; t++) {
+        int k = x0 + t * Activation.RECORD_4;
+        ShortVector s0 = ShortVector.zero(S), s1 = s0;
+        for (int j = 0; j < 4; j++) {
+          long w = at + t * TWO + j * stream;
+          ShortVector v0 = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
+          w += UP;
+          ShortVector v1 = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
+          for (int i = 0; i < 4; i++) {
+            ShortVector q = FloatVector.broadcast(F, x[k + 4 * i + j]).reinterpretAsShorts();
+            s0 = s0.add(v0.lanewise(LSHR, 4 * i).mul(q));
+            s1 = s1.add(v1.lanewise(LSHR, 4 * i).mul(q));
+          }
+        }
+        IntVector more = FloatVector.broadcast(F, x[k + 16]).reinterpretAsInts();
+        IntVector i0 = s0.reinterpretAsInts(), i1 = s1.reinterpretAsInts();
+        i0 = i0.add(i0.lanewise(LSHL, 16)).sub(more).lanewise(ASHR, 16);
+        i1 = i1.add(i1.lanewise(LSHL, 16)).sub(more).lanewise(ASHR, 16);
+        FloatVector factor = FloatVector.broadcast(F, x[k + 17]);
+        long table = (p * (long) groups + groupOfTurn[t]) * TWO;
+        FloatVector scale = FloatVector.fromMemorySegment(F, factors, table, LITTLE);
+        low = ((FloatVector) i0.convert(I2F, 0)).mul(factor).fma(scale, low);
+        scale = FloatVector.fromMemorySegment(F, factors, table + UP, LITTLE);
+        up = ((FloatVector) i1.convert(I2F, 0)).mul(factor).fma(scale, up);
+      }
+      low.intoArray(out, to + (p - from) * 2 * L);
+      up.intoArray(out, to + (p - from) * 2 * L + L);
+    }
+  }
+
+  /** Writes the scales of a panel to out: [group][2 L], and behind them its zero points. */
+  void readTables(int panel, float[] out, int to) {
+    MemorySegment factors = NativeMemory.of(scales);
+    MemorySegment points = NativeMemory.of(zeros);
+    boolean hasZeros = points.byteSize() > 0;
+    int len = groups * 2 * L;
+    for (int g = 0; g < groups; g++) {
+      int at = to + g * 2 * L;
+      long group = panel * (long) groups + g;
+      if (hasHalves) {
+        IntVector pair = IntVector.fromMemorySegment(I, factors, group * UP, LITTLE);
+        IntVector bits = pair.lanewise(LSHL, 16).lanewise(ASHR, 3).and(FLOAT_BITS);
+        bits.reinterpretAsFloats().mul(HALF_SHARE).intoArray(out, at);
+        bits = pair.lanewise(ASHR, 3).and(FLOAT_BITS);
+        bits.reinterpretAsFloats().mul(HALF_SHARE).intoArray(out, at + L);
+      } else {
+        FloatVector.fromMemorySegment(F, factors, group * TWO, LITTLE).intoArray(out, at);
+        FloatVector.fromMemorySegment(F, factors, group * TWO + UP, LITTLE)
+            .intoArray(out, at + L);
+      }
+      IntVector pair = IntVector.zero(I);
+      if (hasZeros) {
+        pair = IntVector.fromMemorySegment(I, points, group * UP, LITTLE);
+      }
+      IntVector low = pair.lanewise(LSHL, 16).lanewise(ASHR, 16);
+      ((FloatVector) low.convert(I2F, 0)).intoArray(out, at + len);
+      ((FloatVector) pair.lanewise(ASHR, 16).convert(I2F, 0)).intoArray(out, at + len + L);
+    }
+  }
+
+  /**
+   * Takes scale * zero point * activation sum of each group from the products of a panel.
+   *
+   * @param x activation, whose sums of blocks begin at {@code sums}
+   * @param tables what {@link #readTables} wrote, from {@code table} on
+   * @param out products: [2 L], from out[to] on
+   */
+  void takeZeros(float[] x, int sums, float[] tables, int table, float[] out, int to) {
+    FloatVector low = FloatVector.fromArray(F, out, to);
+    FloatVector up = FloatVector.fromArray(F, out, to + L);
+    int points = table + groups * 2 * L;
+    for (int g = 0; g < groups; g++) {
+      float sum = 0;
+      int last = g == groups - 1 ? turns : (g + 1) * turnsOfGroup;
+      for (int t = g * turnsOfGroup; t < last; t += turnsOfBlock) {
+        sum += x[sums + t / turnsOfBlock];
+      }
+      int at = g * 2 * L;
+      FloatVector minus = FloatVector.broadcast(F, -sum);
+      FloatVector zero = FloatVector.fromArray(F, tables, points + at).mul(minus);
+      low = zero.fma(FloatVector.fromArray(F, tables, table + at), low);
+      zero = FloatVector.fromArray(F, tables, points + at + L).mul(minus);
+      up = zero.fma(FloatVector.fromArray(F, tables, table + at + L), up);
+    }
+    low.intoArray(out, to);
+    up.intoArray(out, to + L);
   }
 }

@@ -11,31 +11,32 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
- * Integer weights of 8 or 4 bits, repacked for products with {@link Order#BYTES}: sums of 8 or 32
- * columns are exact integers, which are added in float32 in rising order.
+ * Integer weights of 8 or 4 bits, repacked for products with {@link Activation}s: sums of a turn's
+ * columns, 16 of 8 bits or 32 of 4 bits, are exact integers, which are added in float32 in rising
+ * order.
  *
- * <p>A panel is 2 L rows. Its columns lie in steps of 16 bits a row, 2 columns of 8 bits or 4 of 4
- * bits, lowest column lowest. 4-bit codes and 8-bit codes of even columns lie as numbers from 0 on:
- * 8 or 128 more than they are. A step is L ints:
+ * <p>A panel is 2 L rows. Each of the four steps of a turn is 2 L ints, one a row: in step j its low
+ * half holds the columns j, j + 4, ... of the turn's first half and the high half those of the second
+ * half, lowest column lowest. Codes of 4 bits, and every second one of 8 bits, lie as numbers from 0
+ * on: 8 or 128 more than they are.
  *
  * <pre>
- *   int i     bit 31        16 15         0
- *            +---------------+-------------+
- *            | row L + i     | row i       |
- *            +---------------+-------------+
+ *   step 0 of a turn:   8 bits   c12 | c8 + 128 | c4 | c0 + 128
+ *                       4 bits   c28 | c24 | c20 | c16 | c12 | c8 | c4 | c0, all + 8
  * </pre>
  *
- * <p>The steps of 8 columns, 4 of 8 bits or 2 of 4, lie in as many streams: the first ones of all
- * panels in the first stream, and so on, so that the processor fetches several long runs of memory
- * at a time.
+ * <p>The steps lie in four streams: the first ones of all panels in the first stream, and so on, so
+ * that the processor fetches several long runs of memory at a time.
  *
- * <p>Rows and columns are filled up. Zero points are signed bytes [panel][group][2 L], and so are
- * scales in float32; those of 4 bits are float16 where all are exactly that, in the order of rows
- * of a step. A product with one row may compute its whole panel; whoever writes rows of a panel
- * reads all of it.
+ * <p>Rows and columns are filled up. Scales are float32: [panel][group][2 L]. Zero points are signed
+ * numbers of 16 bits, two in an int, row i low and row L + i high: [panel][group][L]; and so are
+ * scales of 4 bits where all are exactly float16. A product with one row may compute its whole panel;
+ * whoever writes rows of a panel reads all of it.
  */
 final class IntegerPanels extends Matrix implements Integers {
 
+  private static final ValueLayout.OfInt INT =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfFloat FLOAT =
@@ -44,22 +45,15 @@ final class IntegerPanels extends Matrix implements Integers {
   /** Rows of a panel. */
   static final int P = 2 * L;
 
-  /** Columns whose steps lie in streams of their own. */
-  private static final int TURN = 8;
+  private static final int STEPS = Activation.STEPS;
 
-  /** Vectors that meet a panel together. */
-  private static final int TOKENS = 4;
-
-  /** What codes of 4 bits, and of even columns of 8 bits, lie above what they are. */
+  /** What codes of 4 bits, and every second one of 8 bits, lie above what they are. */
   static final int MIDDLE_4 = 8;
 
   static final int MIDDLE_8 = 128;
 
-  /** Blocks whose parts are summed before they are joined: they stay in the first cache. */
-  private static final int PARTS = 16;
-
-  /** Where the tables of a panel begin in the scratch, behind the results and a group's sums. */
-  private static final int TABLES = (TOKENS + 1) * P;
+  /** Bytes of panels that several vectors meet one after the other: half of the second cache. */
+  private static final int CHUNK = 1 << 19;
 
   private final int bits;
   private final int groups;
@@ -70,7 +64,7 @@ final class IntegerPanels extends Matrix implements Integers {
   private final MemorySegment scales;
   private final MemorySegment zeros;
   private final int columns;
-  private final int streams;
+  private final int turn;
   private final int panelBytes;
   private final long streamBytes;
   private final IntegerKernel kernel;
@@ -84,17 +78,28 @@ final class IntegerPanels extends Matrix implements Integers {
     this.hasZeros = source.hasZeros();
     int blocks = Activation.blocks(cols());
     this.columns = blocks * Activation.BLOCK;
-    this.streams = TURN * bits / Short.SIZE;
-    this.panelBytes = columns * bits / 8 * P / streams;
+    this.turn = Activation.turn(bits);
+    this.panelBytes = columns / turn * P * Integer.BYTES;
     long panels = Math.ceilDiv(rows(), P);
     this.streamBytes = panels * panelBytes;
-    this.data = allocator.allocate(streams * streamBytes, 64);
+    this.data = allocator.allocate(STEPS * streamBytes, 64);
     this.hasHalves = bits == 4 && areHalves(source);
     int scaleBytes = hasHalves ? Short.BYTES : Float.BYTES;
     this.scales = allocator.allocate(panels * groups * P * scaleBytes, 64);
-    this.zeros = allocator.allocate(hasZeros ? panels * groups * P : 0, 64);
-    int blocksOfGroup = groups == 1 ? Math.max(1, blocks) : groupSize / Activation.BLOCK;
-    this.kernel = new IntegerKernel(data, streamBytes, blocks, groups, blocksOfGroup);
+    this.zeros = allocator.allocate(hasZeros ? panels * groups * P * Short.BYTES : 0, 64);
+    int turns = columns / turn;
+    int turnsOfGroup = groups == 1 ? Math.max(1, turns) : groupSize / turn;
+    this.kernel =
+        new IntegerKernel(
+            data,
+            scales,
+            zeros,
+            hasHalves,
+            streamBytes,
+            turns,
+            groups,
+            turnsOfGroup,
+            Activation.BLOCK / turn);
     this.decode = new IntegerDecode(data, streamBytes, bits, columns, groups, groupSize);
   }
 
@@ -122,38 +127,36 @@ final class IntegerPanels extends Matrix implements Integers {
 
   /** Returns the floats of scratch for matrices of up to so many columns. */
   static int scratch(int cols) {
-    int blocks = Activation.blocks(cols);
-    return TABLES + 2 * blocks * P + Math.max(TOKENS * blocks, blocks + 2 * PARTS) * P;
+    return P + 2 * Activation.blocks(cols) * P;
   }
 
   /** Returns an upper bound of the bytes of a matrix whose groups have 32 columns or more. */
   static long bytes(int bits, int rows, int cols) {
     long padded = (long) Math.ceilDiv(rows, P) * P * Activation.blocks(cols);
-    return padded * (Activation.BLOCK * bits / 8 + Float.BYTES + 1);
+    return padded * (Activation.BLOCK * bits / 8 + Float.BYTES + Short.BYTES);
   }
 
   static IntegerPanels of(Integers source, SegmentAllocator allocator) {
     IntegerPanels panels = new IntegerPanels(source, allocator);
-    int streams = panels.streams;
-    int len = panels.panelBytes / Short.BYTES;
-    short[] panel = new short[streams * len];
+    int len = panels.panelBytes / Integer.BYTES;
+    int[] panel = new int[STEPS * len];
     byte[] row = new byte[Activation.blocks(source.cols()) * Activation.BLOCK];
     for (int first = 0; first < source.rows(); first += P) {
-      Arrays.fill(panel, (short) 0);
+      Arrays.fill(panel, 0);
       for (int i = 0; i < Math.min(P, source.rows() - first); i++) {
         source.codes(first + i, row);
         panels.interleave(row, i, panel);
         panels.putScales(source, first, i);
       }
-      for (int k = 0; k < streams; k++) {
+      for (int k = 0; k < STEPS; k++) {
         long at = panels.firstByte(first / P) + k * panels.streamBytes;
-        MemorySegment.copy(panel, k * len, panels.data, SHORT, at, len);
+        MemorySegment.copy(panel, k * len, panels.data, INT, at, len);
       }
     }
     return panels;
   }
 
-  /** Returns the place of row i of a panel in a step of shorts. */
+  /** Returns where row i of a panel lies among shorts, two in an int, of which it has one half. */
   private static int lane(int i) {
     return i % L * 2 + i / L;
   }
@@ -166,28 +169,34 @@ final class IntegerPanels extends Matrix implements Integers {
   /**
    * Returns how far behind the begin of its panel the step of column c lies.
    *
-   * @param columnsOfStep 2 or 4
+   * @param turn columns of a turn
    * @param stream bytes from a stream to the next
    */
-  static long stepByte(int c, int columnsOfStep, long stream) {
-    return c / TURN * (4L * L) + c % TURN / columnsOfStep * stream;
+  static long stepByte(int c, int turn, long stream) {
+    return c / turn * (long) (P * Integer.BYTES) + c % STEPS * stream;
   }
 
-  /** Writes row i of a panel: [stream][C / 8][2 L]. */
-  private void interleave(byte[] row, int i, short[] panel) {
-    int perShort = Short.SIZE / bits;
-    for (int c = 0; c < row.length; c += perShort) {
-      int stream = c % TURN / perShort;
-      int at = stream * (panel.length / streams) + c / TURN * P + lane(i);
-      panel[at] =
-          (short)
-              (perShort == 2
-                  ? ((row[c] + MIDDLE_8) & 0xFF) | row[c + 1] << 8
-                  : (row[c] + MIDDLE_4)
-                      | (row[c + 1] + MIDDLE_4) << 4
-                      | (row[c + 2] + MIDDLE_4) << 8
-                      | (row[c + 3] + MIDDLE_4) << 12);
+  /** Returns the lowest bit of column c in the int of a row. */
+  private int shift(int c) {
+    return c % turn / STEPS * bits;
+  }
+
+  /** Writes row i of a panel: [stream][turn][2 L]. */
+  private void interleave(byte[] row, int i, int[] panel) {
+    int len = panel.length / STEPS;
+    for (int c = 0; c < row.length; c++) {
+      int shift = shift(c);
+      int code = (row[c] + middle(shift)) & ((1 << bits) - 1);
+      panel[c % STEPS * len + c / turn * P + i] |= code << shift;
     }
+  }
+
+  /** Returns what a code at a bit of its int lies above what it is. */
+  private int middle(int shift) {
+    if (bits == 4) {
+      return MIDDLE_4;
+    }
+    return shift % Short.SIZE == 0 ? MIDDLE_8 : 0;
   }
 
   private void putScales(Integers source, int first, int i) {
@@ -200,14 +209,15 @@ final class IntegerPanels extends Matrix implements Integers {
         scales.set(FLOAT, at * Float.BYTES, scale);
       }
       if (hasZeros) {
-        zeros.set(ValueLayout.JAVA_BYTE, at, (byte) source.zero(first + i, g));
+        long lane = (at - i + lane(i)) * Short.BYTES;
+        zeros.set(SHORT, lane, (short) source.zero(first + i, g));
       }
     }
   }
 
   @Override
   public Order order() {
-    return Order.BYTES;
+    return bits == 8 ? Order.BYTES_8 : Order.BYTES_4;
   }
 
   @Override
@@ -240,24 +250,19 @@ final class IntegerPanels extends Matrix implements Integers {
 
   @Override
   public int zero(int r, int g) {
-    return hasZeros ? zeros.get(ValueLayout.JAVA_BYTE, ((long) r / P * groups + g) * P + r % P) : 0;
+    long first = ((long) r / P * groups + g) * P;
+    return hasZeros ? zeros.get(SHORT, (first + lane(r % P)) * Short.BYTES) : 0;
   }
 
   @Override
   public void codes(int r, byte[] out) {
-    int perShort = Short.SIZE / bits;
-    long base = firstByte(r / P) + (long) lane(r % P) * Short.BYTES;
+    long base = firstByte(r / P) + (long) (r % P) * Integer.BYTES;
     for (int c = 0; c < cols(); c++) {
-      int word = data.get(SHORT, base + stepByte(c, perShort, streamBytes));
-      out[c] = (byte) code(word, c % perShort);
+      int word = data.get(INT, base + stepByte(c, turn, streamBytes));
+      int shift = shift(c);
+      int code = word >>> shift & ((1 << bits) - 1);
+      out[c] = (byte) (code - middle(shift));
     }
-  }
-
-  private int code(int word, int i) {
-    if (bits == 4) {
-      return ((word >>> (4 * i)) & 0xF) - MIDDLE_4;
-    }
-    return i == 0 ? (word & 0xFF) - MIDDLE_8 : word >> 8;
   }
 
   @Override
@@ -273,10 +278,10 @@ final class IntegerPanels extends Matrix implements Integers {
   @Override
   public void decodeBf16(int from, int to, MemorySegment out, float[] scratch) {
     for (int panel = from / P; panel * P < to; panel++) {
-      readScales(panel, scratch);
+      kernel.readTables(panel, scratch, 0);
       long at = firstByte(panel);
       long target = (long) (panel * P - from) * Integer.BYTES;
-      decode.run(at, scratch, TABLES, out, target);
+      decode.run(at, scratch, 0, out, target);
     }
   }
 
@@ -307,99 +312,62 @@ final class IntegerPanels extends Matrix implements Integers {
       int outOff,
       int outStride,
       float[] scratch) {
-    for (int panel = from / P; panel * P < to; panel++) {
-      int begin = Math.max(from, panel * P);
-      int len = Math.min(to, (panel + 1) * P) - begin;
-      if (!isDirect(n)) {
-        readScales(panel, scratch);
+    int whole = Math.ceilDiv(from, P);
+    int end = Math.max(whole, to / P);
+    if (from < whole * P) {
+      part(from, Math.min(to, whole * P), in, first, n, out, outOff, outStride, scratch);
+    }
+    int chunk = n == 1 ? end - whole : Math.max(1, CHUNK / (STEPS * panelBytes));
+    for (int p = whole; p < end; p += chunk) {
+      int last = Math.min(end, p + chunk);
+      for (int i = 0; i < n; i++) {
+        int target = outOff + i * outStride + p * P;
+        products(p, last, in.data(), in.offset(first + i), out, target, scratch);
       }
-      for (int i = 0; i < n; i += TOKENS) {
-        int m = Math.min(TOKENS, n - i);
-        products(panel, in, first + i, m, scratch);
-        for (int j = 0; j < m; j++) {
-          int source = j * P + begin - panel * P;
-          System.arraycopy(scratch, source, out, outOff + (i + j) * outStride + begin, len);
+    }
+    if (end * P < to && whole * P < to) {
+      part(end * P, to, in, first, n, out, outOff, outStride, scratch);
+    }
+  }
+
+  /** Computes rows of one panel, which are not all of it. */
+  private void part(
+      int from,
+      int to,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] scratch) {
+    int panel = from / P;
+    for (int i = 0; i < n; i++) {
+      products(panel, panel + 1, in.data(), in.offset(first + i), scratch, 0, scratch);
+      System.arraycopy(scratch, from % P, out, outOff + i * outStride + from, to - from);
+    }
+  }
+
+  /** Writes the products of panels [from, end) with the vector at x[x0]: [panel][2 L]. */
+  private void products(
+      int from, int end, float[] x, int x0, float[] out, int to, float[] scratch) {
+    if (bits == 8 && groups == 1) {
+      kernel.run8(from, end, 0, x, x0, out, to);
+    } else if (bits == 8) {
+      for (int p = from; p < end; p++) {
+        for (int g = 0; g < groups; g++) {
+          kernel.run8(p, p + 1, g, x, x0, out, to + (p - from) * P);
         }
       }
-    }
-  }
-
-  /** Writes the scales of a panel and, behind them, its zero points. */
-  private void readScales(int panel, float[] scratch) {
-    int len = groups * P;
-    if (hasHalves) {
-      kernel.readHalves(scales, (long) panel * len * Short.BYTES, scratch, TABLES);
+    } else if (hasHalves) {
+      kernel.run4(from, end, x, x0, out, to);
     } else {
-      MemorySegment.copy(scales, FLOAT, (long) panel * len * Float.BYTES, scratch, TABLES, len);
+      kernel.run4Floats(from, end, x, x0, out, to);
     }
-    if (hasZeros) {
-      for (int i = 0; i < len; i++) {
-        scratch[TABLES + len + i] = zeros.get(ValueLayout.JAVA_BYTE, (long) panel * len + i);
-      }
-    } else {
-      Arrays.fill(scratch, TABLES + len, TABLES + 2 * len, 0f);
-    }
-  }
-
-  /** Writes the products of a panel with vectors [i, i + m) to scratch: [m][2 L]. */
-  private void products(int panel, Vectors in, int i, int m, float[] scratch) {
-    long at = firstByte(panel);
-    float[] x = in.data();
-    if (bits == 8) {
-      long table = (long) panel * groups * P * Float.BYTES;
-      int zeroPoints = hasZeros ? TABLES + groups * P : -1;
-      for (int j = 0; j < m; j++) {
-        kernel.one8(at, x, in.offset(i + j), scales, table, scratch, zeroPoints, j * P);
-      }
-      return;
-    }
-    int sums = TABLES + 2 * groups * P;
-    if (m == 1 && isDirect(1)) {
-      direct4(panel, x, in.offset(i), scratch, sums);
-      return;
-    }
-    if (m == 1) {
-      one4(at, x, in.offset(i), scratch, sums);
-    } else {
-      // Missing vectors are computed again and dropped.
-      int x1 = in.offset(i + Math.min(1, m - 1));
-      int x2 = in.offset(i + Math.min(2, m - 1));
-      int x3 = in.offset(i + m - 1);
-      kernel.four4(at, x, in.offset(i), x1, x2, x3, scratch, sums);
-    }
-    for (int j = 0; j < m; j++) {
-      int stride = m == 1 ? L : TOKENS * L;
-      int scales = in.offset(i + j) + columns;
-      kernel.scale4(scratch, sums + j * L, stride, x, scales, TABLES, j * P);
-    }
-  }
-
-  /** Writes the sums of the blocks of a panel of 4 bits for one vector. */
-  private void one4(long at, float[] x, int x0, float[] scratch, int sums) {
-    int blocks = columns / Activation.BLOCK;
-    int parts = sums + blocks * L;
-    for (int b = 0; b < blocks; b += PARTS) {
-      int end = Math.min(blocks, b + PARTS);
-      kernel.one4(at, x, x0, b * Activation.BLOCK, end * Activation.BLOCK, scratch, parts);
-      kernel.join4(scratch, b, end, parts, x, x0, sums + b * L);
-    }
-  }
-
-  /** Returns whether n vectors meet the scales where they lie. */
-  private boolean isDirect(int n) {
-    return !hasZeros && (bits == 8 || (n == 1 && hasHalves));
-  }
-
-  /** Writes the products of a panel with one vector without reading the scales before. */
-  private void direct4(int panel, float[] x, int x0, float[] scratch, int parts) {
-    int blocks = columns / Activation.BLOCK;
-    long at = firstByte(panel);
-    long table = (long) panel * groups * P * Short.BYTES;
-    Arrays.fill(scratch, 0, P, 0f);
-    for (int b = 0; b < blocks; b += PARTS) {
-      int end = Math.min(blocks, b + PARTS);
-      kernel.one4(at, x, x0, b * Activation.BLOCK, end * Activation.BLOCK, scratch, parts);
-      kernel.add4(scratch, parts, b, end, x, x0, scales, table, 0);
+    int sums = x0 + Activation.sums(bits, cols());
+    for (int p = from; hasZeros && p < end; p++) {
+      kernel.readTables(p, scratch, P);
+      kernel.takeZeros(x, sums, scratch, P, out, to + (p - from) * P);
     }
   }
 }

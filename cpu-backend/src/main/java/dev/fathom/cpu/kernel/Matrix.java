@@ -133,7 +133,8 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
       case F16 -> Order.HALVES;
       case FP8_E4M3 -> Order.QUADS;
       case MXFP4 -> Order.OCTETS;
-      case INT8, INT4 -> Order.BYTES;
+      case INT8 -> Order.BYTES_8;
+      case INT4 -> Order.BYTES_4;
     };
   }
 

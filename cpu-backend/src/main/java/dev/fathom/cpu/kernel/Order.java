@@ -29,10 +29,12 @@ public enum Order {
   /** Chunks of 8 L: every eighth element from 0 on, from 1 on, ...; scaled by 2^64 for E2M1. */
   OCTETS(8, 0x1p64f),
   /**
-   * Rounded to signed bytes with one scale for each 32 elements; see {@link Activation} for where
-   * everything lies. Not exact: a named mode.
+   * Rounded to signed bytes with one scale for each 32 elements, for weights of 8 bits; see {@link
+   * Activation} for where everything lies. Not exact: a named mode.
    */
-  BYTES(1, 1f);
+  BYTES_8(1, 1f),
+  /** As {@link #BYTES_8}, for weights of 4 bits. */
+  BYTES_4(1, 1f);
 
   private final int step;
   private final float factor;
@@ -47,14 +49,24 @@ public enum Order {
     return step * L;
   }
 
+  /** Returns the bits of the weights that rounded activations are for, or 0. */
+  private int bits() {
+    return switch (this) {
+      case BYTES_8 -> 8;
+      case BYTES_4 -> 4;
+      default -> 0;
+    };
+  }
+
   /** Returns the floats that a vector of so many elements takes in this order. */
   public int len(int elements) {
-    return this == BYTES ? Activation.len(elements) : elements;
+    int bits = bits();
+    return bits > 0 ? Activation.len(bits, elements) : elements;
   }
 
   /** Returns the most floats that a vector of so many elements takes in any order. */
   public static int mostLen(int elements) {
-    return Activation.len(elements);
+    return Math.max(elements, BYTES_8.len(elements));
   }
 
   /**
@@ -68,8 +80,9 @@ public enum Order {
       System.arraycopy(in, inOff, out, outOff, len);
       return;
     }
-    if (this == BYTES) {
-      Activation.arrange(in, inOff, out, outOff, len);
+    int bits = bits();
+    if (bits > 0) {
+      Activation.arrange(bits, in, inOff, out, outOff, len);
       return;
     }
     int body = len - len % chunk();
