@@ -11,21 +11,21 @@ import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Activations as signed bytes q: each block of 32 elements is divided by its largest magnitude / 127
- * and rounded to nearest even.
+ * Activations as signed bytes q: each block of 32 elements is divided by its largest magnitude /
+ * 127 and rounded to nearest even.
  *
- * <p>They meet weights of b bits without any weight being cut out of its neighbours. Let a number of
- * 16 bits hold the weights w0, w1, ... from its low end on, and let vi be that number shifted right
- * by i b bits, so that wi = vi - 2^b v(i+1). Then, modulo 2^16,
+ * <p>They meet weights of b bits without any weight being cut out of its neighbours. Let a number
+ * of 16 bits hold the weights w0, w1, ... from its low end on, and let vi be that number shifted
+ * right by i b bits, so that wi = vi - 2^b v(i+1). Then, modulo 2^16,
  *
  * <pre>
  *   w0 q0 + w1 q1 + w2 q2 + ... = v0 q0 + v1 (q1 - 2^b q0) + v2 (q2 - 2^b q1) + ...
  * </pre>
  *
- * <p>so a weight costs a shift, a product and a sum. 16 columns of weights of 8 bits or 32 of 4 bits
- * are a turn of four steps. In step j the low half of an int meets the columns j, j + 4, ... of the
- * turn's first half and the high half those of its second half. C elements in K = ceil(C / 32)
- * blocks, in the bits of floats:
+ * <p>so a weight costs a shift, a product and a sum. 16 columns of weights of 8 bits or 32 of 4
+ * bits are a turn of four steps. In step j the low half of an int meets the columns j, j + 4, ...
+ * of the turn's first half and the high half those of its second half. C elements in K = ceil(C /
+ * 32) blocks, in the bits of floats:
  *
  * <pre>
  *   a turn of 8 bits:   q0 of the 4 steps | q1 - 2^8 q0 | corrections of the 4 steps | scale    13
@@ -37,10 +37,10 @@ import jdk.incubator.vector.VectorSpecies;
  *   +----------------------------------------------+---------------+---------------+-----------+
  * </pre>
  *
- * <p>Corrections are what codes that lie as numbers from 0 on add too much. Of 8 bits they are added
- * to both halves, with 2^15 for the low one: 2^15 - 128 q0 | -128 q0. Of 4 bits one is taken from
- * the sum of both halves in the high half: 8 * sum of the turn's q. A NaN or an infinity makes the
- * scale of its block and the products with it NaN or infinite.
+ * <p>Corrections are what codes that lie as numbers from 0 on add too much. Of 8 bits they are
+ * added to both halves, with 2^15 for the low one: 2^15 - 128 q0 | -128 q0. Of 4 bits one is taken
+ * from the sum of both halves in the high half: 8 * sum of the turn's q. A NaN or an infinity makes
+ * the scale of its block and the products with it NaN or infinite.
  */
 final class Activation {
 
@@ -63,7 +63,9 @@ final class Activation {
   private static final VectorSpecies<Integer> EIGHT =
       L >= 8 ? IntVector.SPECIES_256 : IntVector.SPECIES_128;
   private static final int[] FACTORS_8 = {0, 0, 0, 0, 256, 256, 256, 256};
-  private static final int[] FACTORS_4 = {0, 0, 0, 0, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16};
+  private static final int[] FACTORS_4 = {
+    0, 0, 0, 0, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16
+  };
 
   private static final float MOST = 127f;
   // Adding it rounds to an integer and leaves that integer in the low mantissa bits.
@@ -119,7 +121,7 @@ final class Activation {
         if (bits == 8) {
           correct8(out, i, to);
         } else {
-          out[to + turn / 2] = Float.intBitsToFloat(IntegerPanels.MIDDLE_4 * sum << 16);
+          out[to + turn / 2] = Float.intBitsToFloat((IntegerPanels.MIDDLE_4 * sum) << 16);
         }
         to += record(bits);
         out[to - 1] = scale;

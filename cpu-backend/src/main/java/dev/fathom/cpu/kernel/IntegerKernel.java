@@ -16,21 +16,24 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The loops of {@link IntegerPanels} with {@link Activation}s: sums of a turn's 16 columns as exact
+ * The loops of {@link IntegerPanels} with {@link Activation}s: sums of a turn's columns as exact
  * integers, then their scaled sum in float32, in rising order.
  *
  * <p>Sums in lanes of 16 bits may overflow on the way, but not at their end, which is what counts
- * modulo 2^16: 2 * 128 * 127 and 16 * 8 * 127 are below 2^15.
+ * modulo 2^16: 2 * 128 * 127 and 32 * 8 * 127 are below 2^15.
  *
- * <p>A loop goes over many panels: a call for each panel reads memory a fifth slower (decision 0056).
- * Short loops of two turns are unrolled by the compiler, which a longer body would not be.
+ * <p>A loop goes over many panels, since a call for each of them reads memory a fifth slower. Their
+ * shape is what the compiler turned into the fastest code (decision 0056): it unrolls short loops
+ * of two turns, but not longer bodies; and where it knows the distance of two turns of 4 bits, it
+ * moves checks out of the loop and then keeps vectors on the stack, so it gets that distance from a
+ * field.
  */
 final class IntegerKernel {
 
   private static final VectorSpecies<Short> S = F.withLanes(short.class);
   private static final int[] DOWN_4 = Lanes.filled(0x00040004);
-  private static final int[] DOWN_12 = Lanes.filled(0x000C000C);
   private static final int[] DOWN_8 = Lanes.filled(0x00080008);
+  private static final int[] DOWN_12 = Lanes.filled(0x000C000C);
 
   // A float16 between the sign and the exponent's last bits of a float32, and what is then missing.
   private static final int FLOAT_BITS = 0x8FFFE000;
@@ -80,7 +83,7 @@ final class IntegerKernel {
     this.zeros = zeros;
     this.hasHalves = hasHalves;
     this.stream = stream;
-    this.turnBytes = turns > 0 ? TWO : 0;
+    this.turnBytes = TWO;
     this.turns = turns;
     this.groups = groups;
     this.turnsOfGroup = turnsOfGroup;
@@ -155,8 +158,8 @@ final class IntegerKernel {
   }
 
   /**
-   * Multiplies panels [from, end) of 4 bits with scales of float16 with the vector at x[x0], without
-   * zero points.
+   * Multiplies panels [from, end) of 4 bits with scales of float16 with the vector at x[x0],
+   * without zero points.
    *
    * @param out products, from out[to] on: [panel][2 L]
    */
@@ -234,8 +237,8 @@ final class IntegerKernel {
           ShortVector v1 = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
           for (int i = 0; i < 4; i++) {
             ShortVector q = FloatVector.broadcast(F, x[k + 4 * i + j]).reinterpretAsShorts();
-            s0 = s0.add(v0.lanewise(LSHR, 4 * i).mul(q));
-            s1 = s1.add(v1.lanewise(LSHR, 4 * i).mul(q));
+            s0 = s0.add(v0.lanewise(LSHR, 4L * i).mul(q));
+            s1 = s1.add(v1.lanewise(LSHR, 4L * i).mul(q));
           }
         }
         IntVector more = FloatVector.broadcast(F, x[k + 16]).reinterpretAsInts();
@@ -271,8 +274,7 @@ final class IntegerKernel {
         bits.reinterpretAsFloats().mul(HALF_SHARE).intoArray(out, at + L);
       } else {
         FloatVector.fromMemorySegment(F, factors, group * TWO, LITTLE).intoArray(out, at);
-        FloatVector.fromMemorySegment(F, factors, group * TWO + UP, LITTLE)
-            .intoArray(out, at + L);
+        FloatVector.fromMemorySegment(F, factors, group * TWO + UP, LITTLE).intoArray(out, at + L);
       }
       IntVector pair = IntVector.zero(I);
       if (hasZeros) {

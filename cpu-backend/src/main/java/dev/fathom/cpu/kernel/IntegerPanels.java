@@ -15,10 +15,10 @@ import java.util.Arrays;
  * columns, 16 of 8 bits or 32 of 4 bits, are exact integers, which are added in float32 in rising
  * order.
  *
- * <p>A panel is 2 L rows. Each of the four steps of a turn is 2 L ints, one a row: in step j its low
- * half holds the columns j, j + 4, ... of the turn's first half and the high half those of the second
- * half, lowest column lowest. Codes of 4 bits, and every second one of 8 bits, lie as numbers from 0
- * on: 8 or 128 more than they are.
+ * <p>A panel is 2 L rows. Each of the four steps of a turn is 2 L ints, one a row: in step j its
+ * low half holds the columns j, j + 4, ... of the turn's first half and the high half those of the
+ * second half, lowest column lowest. Codes of 4 bits, and every second one of 8 bits, lie as
+ * numbers from 0 on: 8 or 128 more than they are.
  *
  * <pre>
  *   step 0 of a turn:   8 bits   c12 | c8 + 128 | c4 | c0 + 128
@@ -28,10 +28,10 @@ import java.util.Arrays;
  * <p>The steps lie in four streams: the first ones of all panels in the first stream, and so on, so
  * that the processor fetches several long runs of memory at a time.
  *
- * <p>Rows and columns are filled up. Scales are float32: [panel][group][2 L]. Zero points are signed
- * numbers of 16 bits, two in an int, row i low and row L + i high: [panel][group][L]; and so are
- * scales of 4 bits where all are exactly float16. A product with one row may compute its whole panel;
- * whoever writes rows of a panel reads all of it.
+ * <p>Rows and columns are filled up. Scales are float32: [panel][group][2 L]. Zero points are
+ * signed numbers of 16 bits, two in an int, row i low and row L + i high: [panel][group][L]; and so
+ * are scales of 4 bits where all are exactly float16. A product with one row may compute its whole
+ * panel; whoever writes rows of a panel reads all of it.
  */
 final class IntegerPanels extends Matrix implements Integers {
 
@@ -173,7 +173,7 @@ final class IntegerPanels extends Matrix implements Integers {
    * @param stream bytes from a stream to the next
    */
   static long stepByte(int c, int turn, long stream) {
-    return c / turn * (long) (P * Integer.BYTES) + c % STEPS * stream;
+    return (long) (c / turn) * P * Integer.BYTES + c % STEPS * stream;
   }
 
   /** Returns the lowest bit of column c in the int of a row. */
