@@ -23,10 +23,9 @@ import jdk.incubator.vector.VectorSpecies;
  * modulo 2^16: 2 * 128 * 127 and 32 * 8 * 127 are below 2^15.
  *
  * <p>A loop goes over many panels, since a call for each of them reads memory a fifth slower. Their
- * shape is what the compiler turned into the fastest code (decision 0056): it unrolls short loops
- * of two turns, but not longer bodies; and where it knows the distance of two turns of 4 bits, it
- * moves checks out of the loop and then keeps vectors on the stack, so it gets that distance from a
- * field.
+ * shape is what the compiler turned into the fastest code (decision 0056): two of four steps are
+ * written out, and the distance of two turns comes from a field, because where the compiler knows
+ * it, it moves checks out of the loop and then keeps vectors on the stack.
  */
 final class IntegerKernel {
 
@@ -105,42 +104,46 @@ final class IntegerKernel {
     MemorySegment factors = NativeMemory.of(scales);
     ShortVector byteDown = IntVector.fromArray(I, DOWN_8, 0).reinterpretAsShorts();
     long next = stream;
+    long stride = turnBytes;
     int first = group * turnsOfGroup;
     int len = Math.min(turnsOfGroup, turns - first);
     int records = x0 + first * Activation.RECORD_8;
     for (int p = from; p < end; p++) {
       long at = (p * (long) turns + first) * TWO;
-      FloatVector low = FloatVector.zero(F);
-      FloatVector up = low;
+      FloatVector low = FloatVector.zero(F), up = low;
       for (int t = 0; t < len; t++) {
-        int record = records + t * Activation.RECORD_8;
-        IntVector sum0 = IntVector.zero(I);
-        IntVector high0 = sum0;
-        IntVector sum1 = sum0;
-        IntVector high1 = sum0;
-        for (int i = 0; i < 2; i++) {
-          for (int j = 0; j < 2; j++) {
-            int k = record + 2 * i + j;
-            long w = at + t * TWO + (2 * i + j) * next;
-            ShortVector a = FloatVector.broadcast(F, x[k]).reinterpretAsShorts();
-            ShortVector b = FloatVector.broadcast(F, x[k + 4]).reinterpretAsShorts();
-            ShortVector c = FloatVector.broadcast(F, x[k + 8]).reinterpretAsShorts();
-            IntVector i0 = IntVector.fromMemorySegment(I, weights, w, LITTLE);
-            ShortVector v = i0.reinterpretAsShorts();
-            i0 = v.mul(a).add(v.lanewise(ASHR, byteDown).mul(b)).add(c).reinterpretAsInts();
-            sum0 = sum0.add(i0);
-            high0 = high0.add(i0.lanewise(ASHR, 16));
-            IntVector i1 = IntVector.fromMemorySegment(I, weights, w + UP, LITTLE);
-            v = i1.reinterpretAsShorts();
-            i1 = v.mul(a).add(v.lanewise(ASHR, byteDown).mul(b)).add(c).reinterpretAsInts();
-            sum1 = sum1.add(i1);
-            high1 = high1.add(i1.lanewise(ASHR, 16));
-          }
+        int k = records + t * Activation.RECORD_8;
+        long w = at + t * stride;
+        IntVector sum0 = IntVector.zero(I), high0 = sum0, sum1 = sum0, high1 = sum0, n;
+        ShortVector a, b, c, v;
+        for (int j = 0; j < 4; j += 2, w += 2 * next) {
+          a = FloatVector.broadcast(F, x[k + j]).reinterpretAsShorts();
+          b = FloatVector.broadcast(F, x[k + j + 4]).reinterpretAsShorts();
+          c = FloatVector.broadcast(F, x[k + j + 8]).reinterpretAsShorts();
+          v = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
+          n = v.mul(a).add(v.lanewise(ASHR, byteDown).mul(b)).add(c).reinterpretAsInts();
+          sum0 = sum0.add(n);
+          high0 = high0.add(n.lanewise(ASHR, 16));
+          v = IntVector.fromMemorySegment(I, weights, w + UP, LITTLE).reinterpretAsShorts();
+          n = v.mul(a).add(v.lanewise(ASHR, byteDown).mul(b)).add(c).reinterpretAsInts();
+          sum1 = sum1.add(n);
+          high1 = high1.add(n.lanewise(ASHR, 16));
+          a = FloatVector.broadcast(F, x[k + j + 1]).reinterpretAsShorts();
+          b = FloatVector.broadcast(F, x[k + j + 5]).reinterpretAsShorts();
+          c = FloatVector.broadcast(F, x[k + j + 9]).reinterpretAsShorts();
+          v = IntVector.fromMemorySegment(I, weights, w + next, LITTLE).reinterpretAsShorts();
+          n = v.mul(a).add(v.lanewise(ASHR, byteDown).mul(b)).add(c).reinterpretAsInts();
+          sum0 = sum0.add(n);
+          high0 = high0.add(n.lanewise(ASHR, 16));
+          v = IntVector.fromMemorySegment(I, weights, w + next + UP, LITTLE).reinterpretAsShorts();
+          n = v.mul(a).add(v.lanewise(ASHR, byteDown).mul(b)).add(c).reinterpretAsInts();
+          sum1 = sum1.add(n);
+          high1 = high1.add(n.lanewise(ASHR, 16));
         }
         // Sums of both halves, each low one 2^15 too large; the first ones hold 2^16 * high, too.
         sum0 = sum0.add(high0).sub(high0.lanewise(LSHL, 16)).sub(4 * Activation.TOP);
         sum1 = sum1.add(high1).sub(high1.lanewise(LSHL, 16)).sub(4 * Activation.TOP);
-        FloatVector factor = FloatVector.broadcast(F, x[record + Activation.RECORD_8 - 1]);
+        FloatVector factor = FloatVector.broadcast(F, x[k + Activation.RECORD_8 - 1]);
         low = ((FloatVector) sum0.convert(I2F, 0)).fma(factor, low);
         up = ((FloatVector) sum1.convert(I2F, 0)).fma(factor, up);
       }

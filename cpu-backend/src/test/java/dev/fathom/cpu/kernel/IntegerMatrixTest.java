@@ -252,6 +252,85 @@ class IntegerMatrixTest {
     }
   }
 
+  static Stream<Arguments> exactSizes() {
+    return IntStream.of(4, 8)
+        .boxed()
+        .flatMap(bits ->
+            Stream.of(
+                Arguments.of(bits, 32, 32),
+                Arguments.of(bits, 160, 160),
+                Arguments.of(bits, 160, 32),
+                Arguments.of(bits, 416, 64)));
+  }
+
+  /**
+   * With scales of 1, and 127 as each block's largest activation, products are integers that
+   * float32 holds exactly, whatever the intermediate sums are modulo 2^16.
+   */
+  @ParameterizedTest
+  @MethodSource("exactSizes")
+  void productsOfCodesAndBytesAreExactInEveryRowAndColumn(int bits, int cols, int group) {
+    int rows = 75;
+    int least = bits == 4 ? -8 : -128;
+    int[][] codes = new int[rows][cols];
+    for (int[] row : codes) {
+      Arrays.setAll(row, c -> extremeOr(least, -least - 1));
+    }
+    WeightMatrix source = ofCodes(bits, codes, group);
+    float[] in = new float[5 * cols];
+    for (int i = 0; i < in.length; i++) {
+      in[i] = i % 32 == 31 ? 127 : extremeOr(-127, 127);
+    }
+    Matrix matrix = Matrix.of(source, ActivationMode.INTEGER, arena);
+    assertThat(matrix).isInstanceOf(IntegerPanels.class);
+    int[][] parts = {{0, rows}, {0, 3}, {5, 31}, {29, 66}, {32, 64}, {64, rows}, {70, 71}};
+    for (int[] part : parts) {
+      float[] got = multiply(matrix, in, 5, part[0], part[1]);
+      for (int i = 0; i < 5; i++) {
+        for (int r = part[0]; r < part[1]; r++) {
+          long want = 0;
+          for (int c = 0; c < cols; c++) {
+            want += (long) codes[r][c] * (long) in[i * cols + c];
+          }
+          assertThat(got[i * rows + r]).as("vector %d, row %d", i, r).isEqualTo((float) want);
+        }
+      }
+    }
+  }
+
+  /** Returns the least, the most or a number between them. */
+  private int extremeOr(int least, int most) {
+    return switch (random.nextInt(3)) {
+      case 0 -> least;
+      case 1 -> most;
+      default -> least + random.nextInt(most - least + 1);
+    };
+  }
+
+  /** Returns a matrix of integers with scales of 1. */
+  private WeightMatrix ofCodes(int bits, int[][] codes, int group) {
+    int rows = codes.length;
+    int cols = codes[0].length;
+    Int4Layout four = new Int4Layout(rows, cols, group, WeightFormat.F32);
+    Int8Layout eight = new Int8Layout(rows, cols, group, WeightFormat.F32);
+    MemorySegment data = arena.allocate(bits == 4 ? four.weightBytes() : eight.weightBytes());
+    MemorySegment scales = arena.allocate(bits == 4 ? four.scaleBytes() : eight.scaleBytes());
+    for (long i = 0; i < scales.byteSize() / Float.BYTES; i++) {
+      scales.setAtIndex(FLOAT, i, 1f);
+    }
+    for (int r = 0; r < rows; r++) {
+      for (int c = 0; c < cols; c++) {
+        long at = bits == 4 ? four.byteIndex(r, c) : eight.byteIndex(r, c);
+        int before = data.get(ValueLayout.JAVA_BYTE, at);
+        int now = bits == 8 ? codes[r][c] : before | (codes[r][c] + 8) << Int4Layout.shift(c);
+        data.set(ValueLayout.JAVA_BYTE, at, (byte) now);
+      }
+    }
+    return bits == 4
+        ? WeightMatrix.int4(four, data, scales, null, null)
+        : WeightMatrix.int8(eight, data, scales, null, null);
+  }
+
   @Test
   void activationsThatAreNotFiniteGiveNanAndZerosGiveZero() {
     WeightMatrix source = matrix(8, 3, 64, 64, false);
