@@ -321,9 +321,9 @@ final class IntegerPanels extends Matrix implements Integers {
     for (int p = whole; p < end; p += chunk) {
       int last = Math.min(end, p + chunk);
       for (int i = 0; i < n; i++) {
-        int target = outOff + i * outStride + p * P;
-        products(p, last, in.data(), in.offset(first + i), out, target, scratch);
+        products(p, last, in.data(), in.offset(first + i), out, outOff + i * outStride + p * P);
       }
+      takeZeros(p, last, in, first, n, out, outOff + p * P, outStride, scratch);
     }
     if (end * P < to && whole * P < to) {
       part(end * P, to, in, first, n, out, outOff, outStride, scratch);
@@ -343,31 +343,52 @@ final class IntegerPanels extends Matrix implements Integers {
       float[] scratch) {
     int panel = from / P;
     for (int i = 0; i < n; i++) {
-      products(panel, panel + 1, in.data(), in.offset(first + i), scratch, 0, scratch);
+      products(panel, panel + 1, in.data(), in.offset(first + i), scratch, 0);
+      takeZeros(panel, panel + 1, in, first + i, 1, scratch, 0, 0, scratch);
       System.arraycopy(scratch, from % P, out, outOff + i * outStride + from, to - from);
     }
   }
 
   /** Writes the products of panels [from, end) with the vector at x[x0]: [panel][2 L]. */
-  private void products(
-      int from, int end, float[] x, int x0, float[] out, int to, float[] scratch) {
-    if (bits == 8 && groups == 1) {
+  private void products(int from, int end, float[] x, int x0, float[] out, int to) {
+    if (bits == 4 && hasHalves) {
+      kernel.run4(from, end, x, x0, out, to);
+    } else if (bits == 4) {
+      kernel.run4Floats(from, end, x, x0, out, to);
+    } else if (groups == 1) {
       kernel.run8(from, end, 0, x, x0, out, to);
-    } else if (bits == 8) {
+    } else {
       for (int p = from; p < end; p++) {
         for (int g = 0; g < groups; g++) {
           kernel.run8(p, p + 1, g, x, x0, out, to + (p - from) * P);
         }
       }
-    } else if (hasHalves) {
-      kernel.run4(from, end, x, x0, out, to);
-    } else {
-      kernel.run4Floats(from, end, x, x0, out, to);
     }
-    int sums = x0 + Activation.sums(bits, cols());
+  }
+
+  /**
+   * Takes what zero points are worth from the products of panels [from, end) with n vectors.
+   *
+   * @param to where the first products lie, those of the next vector are {@code stride} further on
+   * @param scratch tables of a panel go behind its first 2 L floats
+   */
+  private void takeZeros(
+      int from,
+      int end,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int to,
+      int stride,
+      float[] scratch) {
+    int sums = Activation.sums(bits, cols());
     for (int p = from; hasZeros && p < end; p++) {
       kernel.readTables(p, scratch, P);
-      kernel.takeZeros(x, sums, scratch, P, out, to + (p - from) * P);
+      for (int i = 0; i < n; i++) {
+        int target = to + i * stride + (p - from) * P;
+        kernel.takeZeros(in.data(), in.offset(first + i) + sums, scratch, P, out, target);
+      }
     }
   }
 }
