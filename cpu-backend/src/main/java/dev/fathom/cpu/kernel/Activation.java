@@ -8,7 +8,6 @@ import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Activations as signed bytes q: each block of 32 elements is divided by its largest magnitude /
@@ -31,9 +30,9 @@ import jdk.incubator.vector.VectorSpecies;
  *   a turn of 8 bits:   q0 of the 4 steps | q1 - 2^8 q0 | corrections of the 4 steps | scale    13
  *   a turn of 4 bits:   q0 of the 4 steps | q1 - 2^4 q0 | q2 - .. | q3 - .. | correction | scale  18
  *
- *   0                                              K or 2 K turns  + 8
+ *   0                                              K or 2 K turns  + 16
  *   +----------------------------------------------+---------------+---------------+-----------+
- *   | turns                                        | not used      | scale * sum q | work [40] |
+ *   | turns                                        | not used      | scale * sum q | work [64] |
  *   +----------------------------------------------+---------------+---------------+-----------+
  * </pre>
  *
@@ -58,11 +57,10 @@ final class Activation {
   /** Added to the low half of sums of 8 bits, so that it takes nothing from the high half. */
   static final int TOP = 1 << 15;
 
-  private static final int SPARE = 8;
-  private static final int WORK = SPARE + BLOCK;
-  private static final VectorSpecies<Integer> EIGHT =
-      L >= 8 ? IntVector.SPECIES_256 : IntVector.SPECIES_128;
-  private static final int[] FACTORS_8 = {0, 0, 0, 0, 256, 256, 256, 256};
+  // Whole vectors are read and written where half a one is wanted.
+  private static final int SPARE = 16;
+  private static final int WORK = SPARE + BLOCK + SPARE;
+  private static final int[] FACTORS_8 = {0, 0, 0, 0, 256, 256, 256, 256, 0, 0, 0, 0, 0, 0, 0, 0};
   private static final int[] FACTORS_4 = {
     0, 0, 0, 0, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16
   };
@@ -154,8 +152,8 @@ final class Activation {
   private static void differences(float[] x, int from, int bits, int to) {
     int half = turn(bits) / 2;
     int[] factors = bits == 8 ? FACTORS_8 : FACTORS_4;
-    for (int i = 0; i < half; i += EIGHT.length()) {
-      IntVector factor = IntVector.fromArray(EIGHT, factors, i);
+    for (int i = 0; i < half; i += L) {
+      IntVector factor = IntVector.fromArray(I, factors, i);
       int high = from + half + i;
       join(
           ints(x, from + i).sub(ints(x, from + i - STEPS).mul(factor)),
@@ -165,7 +163,7 @@ final class Activation {
     }
   }
 
-  /** Writes the corrections of a turn of 8 bits and up to four floats behind them. */
+  /** Writes the corrections of a turn of 8 bits, and what lies behind them up to a whole vector. */
   private static void correct8(float[] x, int from, int to) {
     int half = turn(8) / 2;
     IntVector low = ints(x, from).mul(-IntegerPanels.MIDDLE_8).add(TOP);
@@ -174,7 +172,7 @@ final class Activation {
   }
 
   private static IntVector ints(float[] x, int from) {
-    return FloatVector.fromArray(EIGHT.withLanes(float.class), x, from).reinterpretAsInts();
+    return FloatVector.fromArray(F, x, from).reinterpretAsInts();
   }
 
   private static void join(IntVector low, IntVector high, float[] out, int to) {
