@@ -13,11 +13,19 @@ public interface RowSampler {
    *
    * @param rows parameters of every row
    * @param row index of the row
-   * @param logits float32 logits, changed by the call
+   * @param logits float32 logits, changed by the call unless {@link #changes} says otherwise
    * @param offset first logit of the row
    * @param vocabSize number of logits
    * @param out where the result goes, at the same row
    */
   void sample(
       SamplingRows rows, int row, float[] logits, int offset, int vocabSize, SampledRows out);
+
+  /**
+   * Returns whether sampling may change the logits of a row that {@link SamplingRows#isReduced}; a
+   * backend keeps a copy of those that the step puts out.
+   */
+  default boolean changes(SamplingRows rows, int row) {
+    return true;
+  }
 }

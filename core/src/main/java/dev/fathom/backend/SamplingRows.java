@@ -9,11 +9,17 @@ import org.jspecify.annotations.Nullable;
  */
 public final class SamplingRows {
 
+  private static final int NOT_REDUCED = -1;
+
   private final SamplingParams[] params;
   private final long[] position;
   private final @Nullable TokenCounts[] counts;
   private final long[] @Nullable [] mask;
   private final @Nullable RowProcessor[] processor;
+
+  // The largest logit of a row, or NOT_REDUCED.
+  private final int[] best;
+  private final double[] logSum;
   private int numRows;
 
   /** Creates room for the rows of a step. */
@@ -23,6 +29,8 @@ public final class SamplingRows {
     this.counts = new TokenCounts[maxRows];
     this.mask = new long[maxRows][];
     this.processor = new RowProcessor[maxRows];
+    this.best = new int[maxRows];
+    this.logSum = new double[maxRows];
   }
 
   /** Forgets all rows. */
@@ -69,7 +77,35 @@ public final class SamplingRows {
     counts[row] = rowCounts;
     mask[row] = rowMask;
     processor[row] = rowProcessor;
+    best[row] = NOT_REDUCED;
     return row;
+  }
+
+  /**
+   * Notes what a backend found out about the logits of a row, all of which are finite, before they
+   * are sampled; the sampler then need not look at each of them.
+   *
+   * @param token the lowest id of those with the largest logit
+   * @param logSumExp natural log of the sum of exp of all logits
+   */
+  public void setReduced(int row, int token, double logSumExp) {
+    best[row] = token;
+    logSum[row] = logSumExp;
+  }
+
+  /** Returns whether the backend called {@link #setReduced} for a row of this step. */
+  public boolean isReduced(int row) {
+    return best[row] != NOT_REDUCED;
+  }
+
+  /** Returns the token of {@link #setReduced}. */
+  public int best(int row) {
+    return best[row];
+  }
+
+  /** Returns the log of the sum of exp of {@link #setReduced}. */
+  public double logSumExp(int row) {
+    return logSum[row];
   }
 
   /** Sets the allowed tokens of a row, or null where all are. */

@@ -59,7 +59,8 @@ public final class HostSampler implements RowSampler {
       SamplingRows rows, int row, float[] logits, int offset, int vocabSize, SampledRows out) {
     SamplingParams params = rows.params(row);
     top.reset(Math.min(params.topLogprobs(), out.maxTop()));
-    if (!replaceNotFinite(logits, offset, vocabSize)) {
+    boolean isReduced = rows.isReduced(row);
+    if (!isReduced && !replaceNotFinite(logits, offset, vocabSize)) {
       out.set(row, NOT_FINITE, Float.NaN);
       return;
     }
@@ -69,7 +70,8 @@ public final class HostSampler implements RowSampler {
       sampleProcessed(rows, row, logits, offset, vocabSize, out);
       return;
     }
-    double rawLogSum = logSumExp(logits, offset, vocabSize, exponentials);
+    double rawLogSum =
+        isReduced ? rows.logSumExp(row) : logSumExp(logits, offset, vocabSize, exponentials);
     offerAll(logits, offset, vocabSize);
     float[] original = logits;
     int originalOffset = offset;
@@ -80,7 +82,8 @@ public final class HostSampler implements RowSampler {
       originalOffset = 0;
       adjust(rows, row, logits, offset, vocabSize);
     }
-    int token = choose(params, rows.position(row), logits, offset, vocabSize);
+    int best = isReduced && !adjusts ? rows.best(row) : argmax(logits, offset, vocabSize);
+    int token = choose(params, rows.position(row), best, logits, offset, vocabSize);
     if (token < 0) {
       out.set(row, token, Float.NaN);
       return;
@@ -91,10 +94,16 @@ public final class HostSampler implements RowSampler {
     }
   }
 
+  @Override
+  public boolean changes(SamplingRows rows, int row) {
+    return adjusts(rows, row);
+  }
+
   private void sampleProcessed(
       SamplingRows rows, int row, float[] logits, int offset, int vocabSize, SampledRows out) {
     SamplingParams params = rows.params(row);
-    int token = choose(params, rows.position(row), logits, offset, vocabSize);
+    int best = argmax(logits, offset, vocabSize);
+    int token = choose(params, rows.position(row), best, logits, offset, vocabSize);
     if (token < 0) {
       out.set(row, token, Float.NaN);
       return;
@@ -215,10 +224,9 @@ public final class HostSampler implements RowSampler {
     }
   }
 
-  /** Returns the token, or {@link #NONE_ALLOWED}. */
+  /** Returns the token, or {@link #NONE_ALLOWED}; {@code best} is one with the largest logit. */
   private int choose(
-      SamplingParams params, long position, float[] logits, int offset, int vocabSize) {
-    int best = argmax(logits, offset, vocabSize);
+      SamplingParams params, long position, int best, float[] logits, int offset, int vocabSize) {
     if (logits[offset + best] == Float.NEGATIVE_INFINITY) {
       return NONE_ALLOWED;
     }

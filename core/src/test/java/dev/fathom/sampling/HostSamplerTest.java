@@ -371,4 +371,52 @@ class HostSamplerTest {
     }
     assertThat(threads.getCurrentThreadAllocatedBytes() - before).isLessThan(2_000);
   }
+
+  @Test
+  void aReducedRowNeedsNoLookAtItsLogits() {
+    SamplingRows rows = new SamplingRows(1);
+    rows.addGreedy();
+    rows.setReduced(0, 2, 3.5);
+    float[] logits = {9, Float.NaN, 1, 9};
+    sampler.sample(rows, 0, logits, 0, 4, out);
+    assertThat(out.token(0)).isEqualTo(2);
+    assertThat(out.logprob(0)).isEqualTo(1 - 3.5f);
+    assertThat(sampler.changes(rows, 0)).isFalse();
+    rows.clear();
+    rows.addGreedy();
+    assertThat(rows.isReduced(0)).as("after it was filled anew").isFalse();
+  }
+
+  @Test
+  void aReducedRowThatIsAdjustedTakesTheBestOfWhatIsLeft() {
+    Params params = new Params();
+    params.temperature = 0;
+    params.top = 2;
+    float[] logits = {1, 3, 2};
+    double logSum = HostSampler.logSumExp(logits, 0, 3);
+    SamplingRows rows = new SamplingRows(1);
+    rows.add(params.build(), 0, null, new long[] {0b101});
+    rows.setReduced(0, 1, logSum);
+    assertThat(sampler.changes(rows, 0)).isTrue();
+    sampler.sample(rows, 0, logits.clone(), 0, 3, out);
+    assertThat(out.token(0)).isEqualTo(2);
+    assertThat(out.logprob(0)).isEqualTo((float) (2 - logSum));
+    assertThat(out.topToken(0, 0)).isEqualTo(1);
+  }
+
+  @Test
+  void aReducedRowIsDrawnFromAsAnother() {
+    float[] logits = {0.5f, 2, -1, 1.5f};
+    for (int position = 0; position < 100; position++) {
+      Params params = new Params();
+      params.topP = 0.9f;
+      int token = sample(params.build(), position, null, null, logits);
+      SamplingRows rows = new SamplingRows(1);
+      rows.add(params.build(), position, null, null);
+      rows.setReduced(0, 1, HostSampler.logSumExp(logits, 0, 4));
+      sampler.sample(rows, 0, logits, 0, 4, out);
+      assertThat(out.token(0)).isEqualTo(token);
+    }
+    assertThat(logits).containsExactly(0.5f, 2, -1, 1.5f);
+  }
 }

@@ -38,6 +38,7 @@ final class CpuExecutable implements Executable {
   private final Adapters adapters;
   private final CompiledProgram[] programs;
   private final float[] rowLogits;
+  private final LogitReduction reduction;
   private SampledRows previous;
   private SampledRows current;
   private CompiledProgram last;
@@ -73,6 +74,7 @@ final class CpuExecutable implements Executable {
     }
     this.last = programs[0];
     this.rowLogits = new float[set.main().vocabSize()];
+    this.reduction = new LogitReduction(rowLogits.length, this.options.maxRows(), team.size());
     this.previous = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
     this.current = new SampledRows(options.maxRows(), MAX_TOP_LOGPROBS);
     ScalarStart.decide(numWeights(set));
@@ -120,7 +122,7 @@ final class CpuExecutable implements Executable {
     // Until it has ended there is no step whose rows and states the next one could name.
     previousTokens = 0;
     previousRows = 0;
-    compute(program, batch);
+    compute(program, batch, rows);
     for (int row = 0; row < batch.numRows(); row++) {
       sample(program, row, rows, sampler);
     }
@@ -145,11 +147,12 @@ final class CpuExecutable implements Executable {
    * one reads: scratch is written before it is read, and nobody finds the blocks of a step that
    * failed. Only without its threads or its memory can no later step succeed.
    */
-  private void compute(CompiledProgram program, StepBatch batch) {
+  private void compute(CompiledProgram program, StepBatch batch, SamplingRows rows) {
     try {
       kv.copyBlocks(batch);
       if (batch.numTokens() > 0) {
         runCounted(program, batch);
+        reduction.run(program.step(), program.step().data(program.logits()), rows);
       }
     } catch (RuntimeException | Error e) {
       if (team.isOpen() && arena.scope().isAlive()) {
@@ -193,8 +196,13 @@ final class CpuExecutable implements Executable {
 
   private void sample(CompiledProgram program, int row, SamplingRows rows, RowSampler sampler) {
     int vocab = rowLogits.length;
-    System.arraycopy(program.step().data(program.logits()), row * vocab, rowLogits, 0, vocab);
-    sampler.sample(rows, row, rowLogits, 0, vocab, current);
+    float[] logits = program.step().data(program.logits());
+    if (rows.isReduced(row) && !sampler.changes(rows, row)) {
+      sampler.sample(rows, row, logits, row * vocab, vocab, current);
+    } else {
+      System.arraycopy(logits, row * vocab, rowLogits, 0, vocab);
+      sampler.sample(rows, row, rowLogits, 0, vocab, current);
+    }
   }
 
   @Override

@@ -18,8 +18,10 @@ import java.util.stream.Stream;
 /**
  * The chosen experts, expert by expert, so that each weight is streamed once a step.
  *
- * <p>First gate and up: the threads share out all rows of all active experts. Then down: each
- * thread has a range of output columns and adds the experts to them in rising order of their ids.
+ * <p>First gate and up: the threads share out all rows of all active experts. Then down in the same
+ * way, as long as its results fit, since an expert's rows are one run of memory then; they are
+ * added up at the end. For more tokens each thread has a range of output columns. Either way the
+ * experts are added in rising order of their ids.
  */
 final class MoeOperation implements Operation {
 
@@ -47,6 +49,8 @@ final class MoeOperation implements Operation {
   private int mostTokens;
   private final ThreadTeam.RangeWork gateAndUp = this::gateAndUp;
   private final ThreadTeam.RangeWork down = this::down;
+  private final ThreadTeam.RangeWork downApart = this::downApart;
+  private final ThreadTeam.RangeWork addUp = this::addUp;
   private final ThreadTeam.Work adaptGateAndUp = this::adaptGateAndUp;
   private final ThreadTeam.Work adaptDown = this::adaptDown;
   private final ThreadTeam.Work arrange = this::arrange;
@@ -58,6 +62,8 @@ final class MoeOperation implements Operation {
     private final float[] weightOf;
     private final float[] gate;
     private final float[] up;
+
+    // Products of down: [token of an expert][hidden], of one expert or of all.
     private final float[] result;
 
     Scratch(Sizes sizes) {
@@ -122,7 +128,13 @@ final class MoeOperation implements Operation {
     if (step.roundsFor(mostTokens)) {
       step.round(scratch.gate, intermediate, step.identity(), scratch.plan.numAssignments());
     }
-    step.dispatch(rows * intermediate * hidden, hidden, grain, down);
+    if (rows * hidden <= scratch.result.length) {
+      int ofDown = Math.ceilDiv(hidden, grain) * scratch.plan.numActiveExperts();
+      step.dispatch(rows * intermediate * hidden, ofDown, 1, downApart);
+      step.dispatch(rows * hidden, hidden, grain, addUp);
+    } else {
+      step.dispatch(rows * intermediate * hidden, hidden, grain, down);
+    }
     if (adapters.areActive()) {
       step.dispatch(rows * (intermediate + hidden), adaptDown);
     }
@@ -231,27 +243,66 @@ final class MoeOperation implements Operation {
     }
   }
 
+  /** Computes grains of rows of down as {@link #gateAndUp} does, and keeps the products. */
+  private void downApart(int begin, int end, int part) {
+    int grain = step.grain(mostTokens);
+    int grains = Math.ceilDiv(hidden, grain);
+    for (int at = begin; at < end; ) {
+      int from = at % grains;
+      int to = Math.min(grains, from + end - at);
+      int expert = scratch.plan.activeExpert(at / grains);
+      int target = scratch.plan.offset(expert) * hidden;
+      downOf(expert, from * grain, Math.min(hidden, to * grain), target, part);
+      at += to - from;
+    }
+  }
+
+  /** Writes rows of down of the tokens of an expert to the results from {@code target} on. */
+  private void downOf(int expert, int from, int to, int target, int part) {
+    int first = scratch.plan.offset(expert);
+    int n = scratch.plan.count(expert);
+    Matrix matrix = experts[expert].down();
+    float[] result = scratch.result;
+    if (step.roundsFor(n)) {
+      step.multiplyRounded(matrix, from, to, first, n, result, target, hidden, part);
+    } else {
+      float[] lanes = step.lanes(part);
+      matrix.multiply(from, to, downInputs, first, n, result, target, hidden, lanes);
+    }
+  }
+
+  /** Adds columns of the products that {@link #downApart} kept. */
+  private void addUp(int from, int to, int part) {
+    clear(from, to);
+    for (int j = 0; j < scratch.plan.numActiveExperts(); j++) {
+      int expert = scratch.plan.activeExpert(j);
+      add(expert, scratch.plan.offset(expert) * hidden, from, to);
+    }
+  }
+
+  /** Computes and adds columns of all experts one after the other. */
   private void down(int from, int to, int part) {
+    clear(from, to);
+    for (int j = 0; j < scratch.plan.numActiveExperts(); j++) {
+      int expert = scratch.plan.activeExpert(j);
+      downOf(expert, from, to, 0, part);
+      add(expert, 0, from, to);
+    }
+  }
+
+  private void clear(int from, int to) {
     for (int t = 0; t < step.numTokens(); t++) {
       Arrays.fill(out, t * hidden + from, t * hidden + to, 0f);
     }
-    ExpertPlan plan = scratch.plan;
-    for (int j = 0; j < plan.numActiveExperts(); j++) {
-      int expert = plan.activeExpert(j);
-      int first = plan.offset(expert);
-      int n = plan.count(expert);
-      Matrix matrix = experts[expert].down();
-      if (step.roundsFor(n)) {
-        step.multiplyRounded(matrix, from, to, first, n, scratch.result, 0, hidden, part);
-      } else {
-        matrix.multiply(
-            from, to, downInputs, first, n, scratch.result, 0, hidden, step.lanes(part));
-      }
-      for (int i = 0; i < n; i++) {
-        int target = scratch.tokenOf[first + i] * hidden + from;
-        float weight = scratch.weightOf[first + i];
-        Sum.addScaled(weight, scratch.result, i * hidden + from, out, target, to - from);
-      }
+  }
+
+  /** Adds columns of an expert's products, which begin at {@code at}, to its tokens. */
+  private void add(int expert, int at, int from, int to) {
+    int first = scratch.plan.offset(expert);
+    for (int i = 0; i < scratch.plan.count(expert); i++) {
+      int target = scratch.tokenOf[first + i] * hidden + from;
+      float weight = scratch.weightOf[first + i];
+      Sum.addScaled(weight, scratch.result, at + i * hidden + from, out, target, to - from);
     }
   }
 }

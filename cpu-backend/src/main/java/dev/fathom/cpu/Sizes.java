@@ -25,6 +25,9 @@ final class Sizes {
 
   private static final int ARRAY_LIMIT = Integer.MAX_VALUE - 8;
 
+  /** Rows of experts whose results fit in any case: eight tokens of eight experts. */
+  private static final int MOST_APART = 64;
+
   private final CompileOptions options;
   private final long slotBytes;
   private int ordered;
@@ -139,7 +142,8 @@ final class Sizes {
     intermediate = Math.max(intermediate, elements(rows, moe.experts().getFirst().gate().rows()));
     int width = moe.experts().getFirst().gate().rows();
     downInputs = Math.max(downInputs, elements(rows, Order.mostLen(width)));
-    down = Math.max(down, elements(options.maxTokens(), cols));
+    int products = Math.max(options.maxTokens(), Math.min(rows, MOST_APART));
+    down = Math.max(down, elements(products, cols));
   }
 
   private void round(int vectors, int width) {
@@ -210,7 +214,7 @@ final class Sizes {
     return downInputs;
   }
 
-  /** Results of one expert, [T, C]. */
+  /** Results of one expert for all tokens, or of all experts for few of them, [row][C]. */
   int down() {
     return down;
   }

@@ -2,16 +2,19 @@ package dev.fathom.backend.contract;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.fathom.backend.Adapter;
 import dev.fathom.backend.Backend;
 import dev.fathom.backend.Executable;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.backend.RowSampler;
+import dev.fathom.backend.SampledRows;
 import dev.fathom.backend.SamplingRows;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.backend.StepHandle;
 import dev.fathom.backend.contract.Rig.Seq;
+import dev.fathom.sampling.HostSampler;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -68,6 +71,46 @@ abstract class ExecutableContract extends StepContract {
       Rig.Result got = new Rig.Result(two, 1);
       same("queued", got.logits(), logits);
       assertThat(got.sampled()).isEqualTo(want.sampled());
+    }
+  }
+
+  @Test
+  void whatABackendSaysOfARowIsTrue() {
+    int[] a = TinyModel.tokens(5, 1);
+    float[] want = whole(a);
+    try (Rig rig = rig()) {
+      Executable executable = rig.executable();
+      StepBatch batch = executable.newBatch();
+      SamplingRows rows = new SamplingRows(64);
+      Rig.fill(batch, rows, executable, List.of(), Seq.all(new int[] {0, 1}, 0, a));
+      RowSampler sampler =
+          new RowSampler() {
+            @Override
+            public boolean changes(SamplingRows of, int row) {
+              return false;
+            }
+
+            @Override
+            public void sample(
+                SamplingRows of, int row, float[] logits, int off, int vocab, SampledRows out) {
+              float[] copy = Arrays.copyOfRange(logits, off, off + vocab);
+              same("row " + row, copy, rows(want, row, row + 1));
+              out.set(row, 30 - row, 0f);
+              if (of.isReduced(row)) {
+                int best = 0;
+                for (int i = 1; i < vocab; i++) {
+                  best = copy[i] > copy[best] ? i : best;
+                }
+                assertThat(of.best(row)).isEqualTo(best);
+                double sum = HostSampler.logSumExp(copy, 0, vocab);
+                assertThat(of.logSumExp(row)).isCloseTo(sum, within(1e-11));
+              }
+            }
+          };
+      StepHandle handle = executable.submit(batch, rows, sampler);
+      handle.await();
+      assertThat(handle.sampled().token(4)).isEqualTo(26);
+      same("logits", new Rig.Result(handle, 5).logits(), want);
     }
   }
 
