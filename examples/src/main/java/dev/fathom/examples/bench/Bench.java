@@ -25,6 +25,8 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
 
   private static final int WARM_UP_ROUND = 25;
 
+  private static final double NANOS = 1e9;
+
   private static final Duration MOST_WARM_UP = Duration.ofSeconds(5);
 
   /** The compiler takes this long, however soon a small model is done. */
@@ -54,17 +56,18 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
   /**
    * Generates 200 tokens, or for five seconds, and runs once, or for two seconds, uncounted; then
    * runs so many times.
+   *
+   * @param between runs before the first run that counts and after each of them
    */
-  public Result run(DeepSeekModel model, int vocabSize, int runs) {
+  public Result run(DeepSeekModel model, int vocabSize, int runs, Runnable between) {
     SplittableRandom random = new SplittableRandom(1);
     List<Double> prompt = new ArrayList<>();
     List<Double> generation = new ArrayList<>();
     warmUp(model, vocabSize, random);
+    between.run();
     for (int run = 0; run < runs; run++) {
-      List<Timings> timings = once(model, vocabSize, random, promptTokens, completionTokens);
-      prompt.add(rate(timings, (long) promptTokens * sequences, t -> t.prefill().toNanos()));
-      long tokens = (long) (completionTokens - 1) * sequences;
-      generation.add(rate(timings, tokens, t -> t.decode().toNanos()));
+      once(model, prompts(vocabSize, random, promptTokens), prompt, generation);
+      between.run();
     }
     return new Result(prompt, generation);
   }
@@ -77,27 +80,47 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
     for (int tokens = 0;
         tokens < WARM_UP_TOKENS && System.nanoTime() - begin < MOST_WARM_UP.toNanos();
         tokens += round) {
-      once(model, vocabSize, random, 1, round);
+      submit(model, prompts(vocabSize, random, 1), round);
     }
     begin = System.nanoTime();
     do {
-      once(model, vocabSize, random, promptTokens, completionTokens);
+      once(model, prompts(vocabSize, random, promptTokens), new ArrayList<>(), new ArrayList<>());
     } while (System.nanoTime() - begin < LEAST_WARM_UP.toNanos());
   }
 
-  private List<Timings> once(
-      DeepSeekModel model, int vocabSize, SplittableRandom random, int prompt, int completion) {
+  /**
+   * Runs once and notes tokens a second. Prompts of several sequences go first, for one token each,
+   * and again with the cached prefixes: so all begin to generate in the same step, and end in one.
+   */
+  private void once(
+      DeepSeekModel model, List<int[]> prompts, List<Double> prompt, List<Double> generation) {
+    long promptsTokens = (long) promptTokens * sequences;
+    if (sequences > 1) {
+      long begin = System.nanoTime();
+      submit(model, prompts, 1);
+      prompt.add(promptsTokens * NANOS / (System.nanoTime() - begin));
+    }
+    List<Timings> timings = submit(model, prompts, completionTokens);
+    if (sequences == 1) {
+      prompt.add(rate(timings, promptsTokens, t -> t.prefill().toNanos()));
+    }
+    long tokens = (long) (completionTokens - 1) * sequences;
+    generation.add(rate(timings, tokens, t -> t.decode().toNanos()));
+  }
+
+  private List<int[]> prompts(int vocabSize, SplittableRandom random, int tokens) {
     return IntStream.range(0, sequences)
-        .mapToObj(i -> model.submit(request(vocabSize, random, prompt, completion)))
-        .toList()
-        .stream()
+        .mapToObj(i -> random.ints(tokens, 0, vocabSize).toArray())
+        .toList();
+  }
+
+  private static List<Timings> submit(DeepSeekModel model, List<int[]> prompts, int completion) {
+    return prompts.stream().map(ids -> model.submit(request(ids, completion))).toList().stream()
         .map(future -> future.join().timings())
         .toList();
   }
 
-  private static GenerationRequest request(
-      int vocabSize, SplittableRandom random, int prompt, int completion) {
-    int[] ids = random.ints(prompt, 0, vocabSize).toArray();
+  private static GenerationRequest request(int[] ids, int completion) {
     return GenerationRequest.of(Prompt.tokens(ids))
         .maxTokens(completion)
         .ignoreEos(true)
@@ -108,6 +131,6 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
   /** Tokens by the mean time of the sequences, which run side by side. */
   private static double rate(List<Timings> timings, long tokens, ToDoubleFunction<Timings> nanos) {
     double mean = timings.stream().mapToDouble(nanos).average().orElse(0);
-    return mean <= 0 ? 0 : tokens / (mean / 1e9);
+    return mean <= 0 ? 0 : tokens * NANOS / mean;
   }
 }

@@ -13,6 +13,7 @@ import dev.fathom.examples.console.Table.Align;
 import dev.fathom.examples.console.Terminal;
 import dev.fathom.json.JsonObject;
 import dev.fathom.json.JsonWriter;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -28,8 +29,9 @@ import picocli.CommandLine.Parameters;
     description = {
       "Measure how fast a model runs, and how near that is to what memory allows.",
       "",
-      "Prompts are random tokens. The read limit of the machine is measured before and after, by as"
-          + " many threads, in 16 passes each; GB/s counts the weights that a generated token reads.",
+      "Prompts are random tokens. The read limit of the machine is measured before and after each"
+          + " run, by as many threads, in 16 passes; GB/s counts the weights that a generated token"
+          + " reads.",
       ""
     })
 final class BenchCommand implements Command {
@@ -86,12 +88,12 @@ final class BenchCommand implements Command {
     Traffic traffic = Traffic.of(checkpoint, model.loadOptions().weights());
     int vocabSize = checkpoint.config().intAt("vocab_size", 1, Integer.MAX_VALUE);
     int threads = model.threads == 0 ? Runtime.getRuntime().availableProcessors() : model.threads;
-    ReadLimit before = ReadLimit.measure(threads);
+    List<ReadLimit> limits = new ArrayList<>();
     try (DeepSeekModel loaded = model.load(terminal)) {
       Bench.Result result =
-          new Bench(prompt, generate, model.maxSequences).run(loaded, vocabSize, runs);
-      ReadLimit after = ReadLimit.measure(threads);
-      Report report = new Report(loaded, result, traffic, before, after);
+          new Bench(prompt, generate, model.maxSequences)
+              .run(loaded, vocabSize, runs, () -> limits.add(ReadLimit.measure(threads)));
+      Report report = new Report(loaded, result, traffic, limits);
       if (output.json) {
         terminal.out().println(JsonWriter.python(report.json()));
       } else {
@@ -122,18 +124,13 @@ final class BenchCommand implements Command {
     private final ReadLimit limit;
     private final double gigabytes;
 
-    Report(
-        DeepSeekModel loaded,
-        Bench.Result result,
-        Traffic traffic,
-        ReadLimit before,
-        ReadLimit after) {
+    Report(DeepSeekModel loaded, Bench.Result result, Traffic traffic, List<ReadLimit> limits) {
       this.loaded = loaded;
       this.result = result;
       this.traffic = traffic;
-      this.before = before;
-      this.after = after;
-      this.limit = before.with(after);
+      this.before = limits.getFirst();
+      this.after = limits.getLast();
+      this.limit = ReadLimit.of(limits);
       // Sequences of a step share the weights that they read.
       double steps = Bench.Result.mean(result.generation()) / model.maxSequences;
       this.gigabytes = steps * traffic.bytesOfToken() / GIGA;
@@ -148,22 +145,21 @@ final class BenchCommand implements Command {
       table.row("prompt work", Numbers.fixed(promptGigaflops(), 1), "GFLOP/s");
       table.row("weights of a token", megabytes(traffic.bytesOfToken()), "MB");
       table.row("weights read", Numbers.fixed(gigabytes, 1), "GB/s");
-      table.row(
-          "read limit",
-          Numbers.fixed(limit.best(), 1),
-          "GB/s, best pass; " + twice(before.best(), after.best()));
-      table.row(
-          "",
-          Numbers.fixed(limit.median(), 1),
-          "GB/s, median pass; " + twice(before.median(), after.median()));
+      table.row("read limit", Numbers.fixed(limit.best(), 1), "GB/s, best pass");
+      table.row("", Numbers.fixed(limit.median(), 1), "GB/s, median pass");
+      table.row("", Numbers.fixed(limit.mean(), 1), "GB/s, all passes; " + firstAndLast());
       table.row("share", Numbers.fixed(gigabytes / limit.best(), 2), "of the best pass");
       table.row("", Numbers.fixed(gigabytes / limit.median(), 2), "of the median pass");
+      table.row("", Numbers.fixed(gigabytes / limit.mean(), 2), "of all passes");
       table.row("backend", "", loaded.diagnostics().backendDescription());
       return table;
     }
 
-    private static String twice(double before, double after) {
-      return Numbers.fixed(before, 1) + " before, " + Numbers.fixed(after, 1) + " after";
+    private String firstAndLast() {
+      return Numbers.fixed(before.mean(), 1)
+          + " first, "
+          + Numbers.fixed(after.mean(), 1)
+          + " last";
     }
 
     /** Work of prompt tokens; the head counts once a prompt and is left out. */
@@ -224,9 +220,12 @@ final class BenchCommand implements Command {
           .put("weight_gigabytes_per_second", gigabytes)
           .put("read_limit_before", before.best())
           .put("read_limit_after", after.best())
+          .put("read_limit", limit.best())
           .put("read_limit_median", limit.median())
+          .put("read_limit_mean", limit.mean())
           .put("share_of_read_limit", gigabytes / limit.best())
           .put("share_of_median_limit", gigabytes / limit.median())
+          .put("share_of_mean_limit", gigabytes / limit.mean())
           .put("operations", operations.build())
           .build();
     }
