@@ -161,8 +161,7 @@ final class IntegerKernel {
   }
 
   /**
-   * Multiplies panels [from, end) of 4 bits with scales of float16 with the vector at x[x0],
-   * without zero points.
+   * Multiplies panels [from, end) of 4 bits with the vector at x[x0], without zero points.
    *
    * @param out products, from out[to] on: [panel][2 L]
    */
@@ -172,8 +171,7 @@ final class IntegerKernel {
     ShortVector down4 = IntVector.fromArray(I, DOWN_4, 0).reinterpretAsShorts();
     ShortVector down8 = IntVector.fromArray(I, DOWN_8, 0).reinterpretAsShorts();
     ShortVector down12 = IntVector.fromArray(I, DOWN_12, 0).reinterpretAsShorts();
-    long next = stream;
-    long stride = turnBytes;
+    long next = stream, stride = turnBytes;
     for (int p = from; p < end; p++) {
       long at = p * (long) turns * TWO;
       FloatVector low = FloatVector.zero(F), up = low;
@@ -211,49 +209,17 @@ final class IntegerKernel {
         FloatVector factor = FloatVector.broadcast(F, x[k + 17]);
         FloatVector f0 = ((FloatVector) i0.convert(I2F, 0)).mul(factor);
         FloatVector f1 = ((FloatVector) i1.convert(I2F, 0)).mul(factor);
-        long table = (p * (long) groups + groupOfTurn[t]) * UP;
-        IntVector pair = IntVector.fromMemorySegment(I, factors, table, LITTLE);
-        i0 = pair.lanewise(LSHL, 16).lanewise(ASHR, 3).and(FLOAT_BITS);
-        low = f0.fma(i0.reinterpretAsFloats().mul(HALF_SHARE), low);
-        i1 = pair.lanewise(ASHR, 3).and(FLOAT_BITS);
-        up = f1.fma(i1.reinterpretAsFloats().mul(HALF_SHARE), up);
-      }
-      low.intoArray(out, to + (p - from) * 2 * L);
-      up.intoArray(out, to + (p - from) * 2 * L + L);
-    }
-  }
-
-  /** Does what {@link #run4} does, with scales of float32. */
-  void run4Floats(int from, int end, float[] x, int x0, float[] out, int to) {
-    MemorySegment weights = NativeMemory.of(data);
-    MemorySegment factors = NativeMemory.of(scales);
-    for (int p = from; p < end; p++) {
-      long at = p * (long) turns * TWO;
-      FloatVector low = FloatVector.zero(F), up = low;
-      for (int t = 0; t < turns; t++) {
-        int k = x0 + t * Activation.RECORD_4;
-        ShortVector s0 = ShortVector.zero(S), s1 = s0;
-        for (int j = 0; j < 4; j++) {
-          long w = at + t * TWO + j * stream;
-          ShortVector v0 = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
-          w += UP;
-          ShortVector v1 = IntVector.fromMemorySegment(I, weights, w, LITTLE).reinterpretAsShorts();
-          for (int i = 0; i < 4; i++) {
-            ShortVector q = FloatVector.broadcast(F, x[k + 4 * i + j]).reinterpretAsShorts();
-            s0 = s0.add(v0.lanewise(LSHR, 4L * i).mul(q));
-            s1 = s1.add(v1.lanewise(LSHR, 4L * i).mul(q));
-          }
+        long table = p * (long) groups + groupOfTurn[t];
+        if (hasHalves) {
+          IntVector pair = IntVector.fromMemorySegment(I, factors, table * UP, LITTLE);
+          i0 = pair.lanewise(LSHL, 16).lanewise(ASHR, 3).and(FLOAT_BITS);
+          low = f0.fma(i0.reinterpretAsFloats().mul(HALF_SHARE), low);
+          i1 = pair.lanewise(ASHR, 3).and(FLOAT_BITS);
+          up = f1.fma(i1.reinterpretAsFloats().mul(HALF_SHARE), up);
+        } else {
+          low = f0.fma(FloatVector.fromMemorySegment(F, factors, table * TWO, LITTLE), low);
+          up = f1.fma(FloatVector.fromMemorySegment(F, factors, table * TWO + UP, LITTLE), up);
         }
-        IntVector more = FloatVector.broadcast(F, x[k + 16]).reinterpretAsInts();
-        IntVector i0 = s0.reinterpretAsInts(), i1 = s1.reinterpretAsInts();
-        i0 = i0.add(i0.lanewise(LSHL, 16)).sub(more).lanewise(ASHR, 16);
-        i1 = i1.add(i1.lanewise(LSHL, 16)).sub(more).lanewise(ASHR, 16);
-        FloatVector factor = FloatVector.broadcast(F, x[k + 17]);
-        long table = (p * (long) groups + groupOfTurn[t]) * TWO;
-        FloatVector scale = FloatVector.fromMemorySegment(F, factors, table, LITTLE);
-        low = ((FloatVector) i0.convert(I2F, 0)).mul(factor).fma(scale, low);
-        scale = FloatVector.fromMemorySegment(F, factors, table + UP, LITTLE);
-        up = ((FloatVector) i1.convert(I2F, 0)).mul(factor).fma(scale, up);
       }
       low.intoArray(out, to + (p - from) * 2 * L);
       up.intoArray(out, to + (p - from) * 2 * L + L);

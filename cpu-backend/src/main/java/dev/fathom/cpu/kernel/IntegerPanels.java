@@ -351,10 +351,8 @@ final class IntegerPanels extends Matrix implements Integers {
 
   /** Writes the products of panels [from, end) with the vector at x[x0]: [panel][2 L]. */
   private void products(int from, int end, float[] x, int x0, float[] out, int to) {
-    if (bits == 4 && hasHalves) {
+    if (bits == 4) {
       kernel.run4(from, end, x, x0, out, to);
-    } else if (bits == 4) {
-      kernel.run4Floats(from, end, x, x0, out, to);
     } else if (groups == 1) {
       kernel.run8(from, end, 0, x, x0, out, to);
     } else {
