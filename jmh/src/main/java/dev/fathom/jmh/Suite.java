@@ -21,6 +21,7 @@ enum Suite {
           TopKIndexBenchmark.class,
           RouteBenchmark.class,
           ElementwiseBenchmark.class,
+          LogSumExpBenchmark.class,
           HostSamplerBenchmark.class);
 
   /** Returns the rows; those of a benchmark follow each other. */
@@ -67,6 +68,7 @@ enum Suite {
             Row.of(RouteBenchmark.class, "model=V2_LITE,V3"),
             Row.of(
                 ElementwiseBenchmark.class, "model=V3 kernel=RMS_NORM,ROPE,SWI_GLU,ADD tokens=1"),
+            Row.of(LogSumExpBenchmark.class, "model=QWEN2_1_5B"),
             Row.of(HostSamplerBenchmark.class, "model=QWEN2_1_5B choice=GREEDY,TOP_P")));
   }
 
