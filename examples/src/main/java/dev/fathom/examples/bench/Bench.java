@@ -20,14 +20,9 @@ import java.util.stream.IntStream;
  */
 public record Bench(int promptTokens, int completionTokens, int sequences) {
 
-  /** Tokens after which the kernels of a step are compiled for good. */
-  private static final int WARM_UP_TOKENS = 200;
-
   private static final int WARM_UP_ROUND = 25;
 
   private static final double NANOS = 1e9;
-
-  private static final Duration MOST_WARM_UP = Duration.ofSeconds(5);
 
   /** The compiler takes this long, however soon a small model is done. */
   private static final Duration LEAST_WARM_UP = Duration.ofSeconds(2);
@@ -54,7 +49,7 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
   }
 
   /**
-   * Generates 200 tokens, or for five seconds, and runs once, or for two seconds, uncounted; then
+   * Warms up, with up to 1,200 tokens or 45 seconds of generation and runs that do not count; then
    * runs so many times.
    *
    * @param between runs before the first run that counts and after each of them
@@ -72,20 +67,25 @@ public record Bench(int promptTokens, int completionTokens, int sequences) {
     return new Result(prompt, generation);
   }
 
-  /** The prompt of a run compiles its kernels, its few steps do not. */
+  // The kernels of a step are compiled first, for few tokens, then those of a prompt. What a layer
+  // calls once counts as often called after a thousand steps only: until then the compiler takes a
+  // processor from the kernels every few steps.
   private void warmUp(DeepSeekModel model, int vocabSize, SplittableRandom random) {
+    generate(model, prompts(vocabSize, random, 1), 200, Duration.ofSeconds(5));
     long begin = System.nanoTime();
-    // Few at a time, so that a slow model, or a long answer, does not go on for much longer.
-    int round = Math.min(completionTokens, WARM_UP_ROUND);
-    for (int tokens = 0;
-        tokens < WARM_UP_TOKENS && System.nanoTime() - begin < MOST_WARM_UP.toNanos();
-        tokens += round) {
-      submit(model, prompts(vocabSize, random, 1), round);
-    }
-    begin = System.nanoTime();
     do {
       once(model, prompts(vocabSize, random, promptTokens), new ArrayList<>(), new ArrayList<>());
     } while (System.nanoTime() - begin < LEAST_WARM_UP.toNanos());
+    generate(model, prompts(vocabSize, random, promptTokens), 1000, Duration.ofSeconds(40));
+  }
+
+  /** Few tokens at a time, so that a slow model, or a long answer, does not go on much longer. */
+  private void generate(DeepSeekModel model, List<int[]> prompts, int tokens, Duration most) {
+    long begin = System.nanoTime();
+    int round = Math.min(completionTokens, WARM_UP_ROUND);
+    for (int done = 0; done < tokens && System.nanoTime() - begin < most.toNanos(); done += round) {
+      submit(model, prompts, round);
+    }
   }
 
   /**

@@ -4,6 +4,7 @@ import dev.fathom.DeepSeekModel;
 import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.examples.bench.Bench;
 import dev.fathom.examples.bench.ReadLimit;
+import dev.fathom.examples.bench.ReadMeter;
 import dev.fathom.examples.bench.Traffic;
 import dev.fathom.examples.console.ExitCode;
 import dev.fathom.examples.console.Failure;
@@ -60,8 +61,8 @@ final class BenchCommand implements Command {
       paramLabel = "N",
       defaultValue = "3",
       description =
-          "Runs that count, after up to 200 tokens or five seconds of generation and runs of two"
-              + " seconds, at least one, which let the JVM compile the kernels; default: 3.")
+          "Runs that count, after runs and up to 1,200 tokens or 45 seconds of generation which let"
+              + " the JVM compile what a step calls; default: 3.")
   int runs = 3;
 
   @Mixin ModelOptions model = new ModelOptions();
@@ -89,10 +90,11 @@ final class BenchCommand implements Command {
     int vocabSize = checkpoint.config().intAt("vocab_size", 1, Integer.MAX_VALUE);
     int threads = model.threads == 0 ? Runtime.getRuntime().availableProcessors() : model.threads;
     List<ReadLimit> limits = new ArrayList<>();
-    try (DeepSeekModel loaded = model.load(terminal)) {
+    try (DeepSeekModel loaded = model.load(terminal);
+        ReadMeter meter = new ReadMeter(threads)) {
       Bench.Result result =
           new Bench(prompt, generate, model.maxSequences)
-              .run(loaded, vocabSize, runs, () -> limits.add(ReadLimit.measure(threads)));
+              .run(loaded, vocabSize, runs, () -> limits.add(meter.measure()));
       Report report = new Report(loaded, result, traffic, limits);
       if (output.json) {
         terminal.out().println(JsonWriter.python(report.json()));
