@@ -96,12 +96,16 @@ public final class BenchmarkRun {
       if (measured.isEmpty()) {
         failed.add(row.label());
       } else {
-        finished.add(new Finished(Measured.of(row, measured.getFirst()), limits.size() - 1));
+        Measured result = Measured.of(row, measured.getFirst());
+        finished.add(new Finished(result, limits.size() - 1));
+        System.err.println("  " + ResultTable.sentence(result));
       }
+      // A run that is cut off leaves what it has measured.
+      writeJson();
     }
     measureLimits(rows);
     print(finished);
-    writeJson();
+    System.err.println("results: " + resultsFile());
     failed.forEach(label -> System.err.println("failed, see jmh.log: " + label));
     return failed.isEmpty() ? OK : SOME_FAILED;
   }
@@ -190,10 +194,12 @@ public final class BenchmarkRun {
   }
 
   private void writeJson() throws IOException {
-    Path file = options.results().resolve("results.json");
-    try (PrintStream out = new PrintStream(file.toFile(), StandardCharsets.UTF_8)) {
+    try (PrintStream out = new PrintStream(resultsFile().toFile(), StandardCharsets.UTF_8)) {
       ResultFormatFactory.getInstance(ResultFormatType.JSON, out).writeOut(results);
     }
-    System.err.println("results: " + file);
+  }
+
+  private Path resultsFile() {
+    return options.results().resolve("results.json");
   }
 }

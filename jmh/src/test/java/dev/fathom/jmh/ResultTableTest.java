@@ -64,6 +64,17 @@ class ResultTableTest {
   }
 
   @Test
+  void aSentenceSaysWhatIsMeasuredBeforeTheTableIsThere() {
+    Row linear = Row.of(LinearBenchmark.class, "model=V3 format=INT8 tokens=8").getFirst();
+    Row sampler = Row.of(HostSamplerBenchmark.class, "choice=TOP_P").getFirst();
+
+    assertThat(ResultTable.sentence(new Measured(linear, new double[] {10, 12, 14}, 40, 0, 160)))
+        .isEqualTo("12.0 ± 2.00 ms, best fork 10.0, worst 14.0; 40.0 GB/s, 160 GFLOP/s");
+    assertThat(ResultTable.sentence(new Measured(sampler, new double[] {0.5}, 0, 2, 0)))
+        .isEqualTo("0.5000 ms, best fork 0.5000, worst 0.5000; 2.00 GB/s in the cache");
+  }
+
+  @Test
   void linesAreEquallyLong() {
     ResultTable table = new ResultTable();
     Row row = Row.of(LatentAttentionBenchmark.class, "kv=FP8_E4M3").getFirst();

@@ -191,18 +191,21 @@ final class Bf16Matrix extends RowMatrix {
   }
 
   @Override
-  void decode(int r, float[] out, int off, int tail) {
+  void decode(int r, int from, int to, float[] out, int off) {
     MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);
-    int body = body();
-    for (int c = 0; c < body; c += 2 * L) {
+    for (int c = from; c < to; c += 2 * L) {
       IntVector pairs = IntVector.fromMemorySegment(I, weights, row + 2L * c, LITTLE);
-      FloatVector even = pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-      even.intoArray(out, off + 4 * c);
-      pairs.and(HIGH).reinterpretAsFloats().intoArray(out, off + 4 * c + 4 * L);
+      int at = off + 4 * (c - from);
+      pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().intoArray(out, at);
+      pairs.and(HIGH).reinterpretAsFloats().intoArray(out, at + 4 * L);
     }
-    for (int c = body; c < cols(); c++) {
-      out[tail + c - body] = Bf16.decode(data.get(SHORT, row + 2L * c));
+  }
+
+  @Override
+  void decodeTail(int r, float[] out, int off) {
+    for (int c = body(); c < cols(); c++) {
+      out[off + c - body()] = Bf16.decode(data.get(SHORT, rowByte(r) + 2L * c));
     }
   }
 

@@ -52,14 +52,25 @@ final class DecodedMatrix extends RowMatrix {
   }
 
   @Override
-  void decode(int r, float[] out, int off, int tail) {
+  void decode(int r, int from, int to, float[] out, int off) {
     float[] row = new float[cols()];
     source.read(r, row, 0);
-    int body = body();
-    for (int c = 0; c < body; c += Lanes.L) {
-      System.arraycopy(row, c, out, off + 4 * c, Lanes.L);
+    for (int c = from; c < to; c += Lanes.L) {
+      System.arraycopy(row, c, out, off + 4 * (c - from), Lanes.L);
     }
-    System.arraycopy(row, body, out, tail, cols() - body);
+  }
+
+  @Override
+  void decodeTail(int r, float[] out, int off) {
+    float[] row = new float[cols()];
+    source.read(r, row, 0);
+    System.arraycopy(row, body(), out, off, cols() - body());
+  }
+
+  /** A row is read as a whole, so it is decoded as a whole. */
+  @Override
+  int block() {
+    return cols();
   }
 
   @Override

@@ -142,28 +142,32 @@ final class F16Matrix extends RowMatrix {
   }
 
   @Override
-  void decode(int r, float[] out, int off, int tail) {
+  void decode(int r, int from, int to, float[] out, int off) {
     MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);
-    int body = body();
-    for (int c = 0; c < body; c += 2 * L) {
+    for (int c = from; c < to; c += 2 * L) {
       IntVector pairs = IntVector.fromMemorySegment(I, weights, row + 2L * c, LITTLE);
+      int at = off + 4 * (c - from);
       pairs
           .lanewise(VectorOperators.LSHL, 16)
           .lanewise(VectorOperators.ASHR, 3)
           .and(FLOAT_BITS)
           .reinterpretAsFloats()
           .mul(LANE_SHARE)
-          .intoArray(out, off + 4 * c);
+          .intoArray(out, at);
       pairs
           .lanewise(VectorOperators.ASHR, 3)
           .and(FLOAT_BITS)
           .reinterpretAsFloats()
           .mul(LANE_SHARE)
-          .intoArray(out, off + 4 * c + 4 * L);
+          .intoArray(out, at + 4 * L);
     }
-    for (int c = body; c < cols(); c++) {
-      out[tail + c - body] = element(row + 2L * c);
+  }
+
+  @Override
+  void decodeTail(int r, float[] out, int off) {
+    for (int c = body(); c < cols(); c++) {
+      out[off + c - body()] = element(rowByte(r) + 2L * c);
     }
   }
 

@@ -85,15 +85,18 @@ final class F32Matrix extends RowMatrix {
   }
 
   @Override
-  void decode(int r, float[] out, int off, int tail) {
+  void decode(int r, int from, int to, float[] out, int off) {
     MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);
-    int body = body();
-    for (int c = 0; c < body; c += L) {
+    for (int c = from; c < to; c += L) {
       FloatVector w = FloatVector.fromMemorySegment(F, weights, row + 4L * c, LITTLE);
-      w.intoArray(out, off + 4 * c);
+      w.intoArray(out, off + 4 * (c - from));
     }
-    MemorySegment.copy(data, FLOAT, row + 4L * body, out, tail, cols() - body);
+  }
+
+  @Override
+  void decodeTail(int r, float[] out, int off) {
+    MemorySegment.copy(data, FLOAT, rowByte(r) + 4L * body(), out, off, cols() - body());
   }
 
   @Override

@@ -133,12 +133,11 @@ final class Fp8Matrix extends RowMatrix {
   }
 
   @Override
-  void weigh(int r, float[] x, int off, float[] out, int to, int stride) {
+  void weigh(int r, float[] x, int off, int from, int end, float[] out, int to, int stride) {
     int row = scaleRow(r);
-    int body = body();
-    for (int c = 0; c < body; c += L) {
+    for (int c = from; c < end; c += L) {
       FloatVector factor = FloatVector.broadcast(F, scales[row + (c >> blockShift)]);
-      FloatVector.fromArray(F, x, off + c).mul(factor).intoArray(out, to + stride * c);
+      FloatVector.fromArray(F, x, off + c).mul(factor).intoArray(out, to + stride * (c - from));
     }
   }
 
@@ -271,24 +270,29 @@ final class Fp8Matrix extends RowMatrix {
   }
 
   @Override
-  void decode(int r, float[] out, int off, int tail) {
+  void decode(int r, int from, int to, float[] out, int off) {
     MemorySegment weights = NativeMemory.of(data);
     long row = (long) r * cols();
-    int body = body();
-    for (int c = 0; c < body; c += 4 * L) {
+    for (int c = from; c < to; c += 4 * L) {
       IntVector q = IntVector.fromMemorySegment(I, weights, row + c, LITTLE);
-      int to = off + 4 * c;
+      int at = off + 4 * (c - from);
       IntVector w = q.lanewise(LSHL, 24).lanewise(ASHR, 4).and(FLOAT_BITS);
-      w.reinterpretAsFloats().intoArray(out, to);
+      w.reinterpretAsFloats().intoArray(out, at);
       w = q.lanewise(LSHL, 16).lanewise(ASHR, 4).and(FLOAT_BITS);
-      w.reinterpretAsFloats().intoArray(out, to + 4 * L);
+      w.reinterpretAsFloats().intoArray(out, at + 4 * L);
       w = q.lanewise(LSHL, 8).lanewise(ASHR, 4).and(FLOAT_BITS);
-      w.reinterpretAsFloats().intoArray(out, to + 8 * L);
+      w.reinterpretAsFloats().intoArray(out, at + 8 * L);
       w = q.lanewise(ASHR, 4).and(FLOAT_BITS);
-      w.reinterpretAsFloats().intoArray(out, to + 12 * L);
+      w.reinterpretAsFloats().intoArray(out, at + 12 * L);
     }
+  }
+
+  @Override
+  void decodeTail(int r, float[] out, int off) {
+    int body = body();
+    long row = (long) r * cols();
     for (int c = body; c < cols(); c++) {
-      out[tail + c - body] = code(row + c) * scales[scaleRow(r) + (c >> blockShift)] / INPUT_SHARE;
+      out[off + c - body] = code(row + c) * scales[scaleRow(r) + (c >> blockShift)] / INPUT_SHARE;
     }
   }
 

@@ -145,21 +145,25 @@ final class Int8Matrix extends RowMatrix {
   }
 
   @Override
-  void decode(int r, float[] out, int off, int tail) {
+  void decode(int r, int from, int to, float[] out, int off) {
     MemorySegment weights = NativeMemory.of(data);
     long row = (long) r * cols();
-    for (int g = 0, c = 0; g < groups; g++) {
+    for (int g = 0, c = from; c < to; g++) {
       FloatVector scale = FloatVector.broadcast(F, scales[r * groups + g]);
-      for (int end = groupEnd(g); c < end; c += L) {
+      for (int end = Math.min(to, groupEnd(g)); c < end; c += L) {
         FloatVector w =
             (FloatVector)
                 ByteVector.fromMemorySegment(B, weights, row + c, ByteOrder.LITTLE_ENDIAN)
                     .convertShape(VectorOperators.B2F, F, 0);
-        w.mul(scale).intoArray(out, off + 4 * c);
+        w.mul(scale).intoArray(out, off + 4 * (c - from));
       }
     }
+  }
+
+  @Override
+  void decodeTail(int r, float[] out, int off) {
     for (int c = body(); c < cols(); c++) {
-      out[tail + c - body()] = element(r, c);
+      out[off + c - body()] = element(r, c);
     }
   }
 

@@ -146,12 +146,11 @@ final class Mxfp4Matrix extends RowMatrix {
   }
 
   @Override
-  void decode(int r, float[] out, int off, int tail) {
+  void decode(int r, int from, int to, float[] out, int off) {
     MemorySegment weights = NativeMemory.of(data);
     long row = rowByte(r);
     long scaleRow = scaleByte(r);
-    int body = body();
-    for (int c = 0; c < body; c += 8 * L) {
+    for (int c = from; c < to; c += 8 * L) {
       IntVector octets = IntVector.fromMemorySegment(I, weights, row + c / 2, LITTLE);
       FloatVector scale =
           IntVector.broadcast(I, scaleBytes(scaleRow + c / Mxfp4Layout.BLOCK))
@@ -168,11 +167,15 @@ final class Mxfp4Matrix extends RowMatrix {
                 .and(FLOAT_BITS)
                 .reinterpretAsFloats()
                 .mul(scale);
-        w.intoArray(out, off + 4 * c + 4 * k * L);
+        w.intoArray(out, off + 4 * (c - from) + 4 * k * L);
       }
     }
-    for (int c = body; c < cols(); c++) {
-      out[tail + c - body] = element(r, c) / INPUT_SHARE;
+  }
+
+  @Override
+  void decodeTail(int r, float[] out, int off) {
+    for (int c = body(); c < cols(); c++) {
+      out[off + c - body()] = element(r, c) / INPUT_SHARE;
     }
   }
 

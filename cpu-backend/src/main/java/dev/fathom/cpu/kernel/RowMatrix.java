@@ -64,6 +64,8 @@ public abstract sealed class RowMatrix extends Matrix
         multiplyPairs(r, end, in, first, n, out, outOff, outStride, scratch);
       } else if (n <= FEW) {
         multiplyFew(r, end, in, first, n, out, outOff, outStride, scratch);
+      } else if (n <= 4) {
+        multiplyFour(r, end, in, first, n, out, outOff, outStride, scratch);
       } else {
         multiplyTiles(r, end, in, first, n, out, outOff, outStride, scratch);
       }
@@ -113,6 +115,26 @@ public abstract sealed class RowMatrix extends Matrix
     }
   }
 
+  /** Four rows at a time are decoded, which stay in the first cache. */
+  private void multiplyFour(
+      int from,
+      int to,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] scratch) {
+    Tile.clear(scratch);
+    Tile.pack(this, from, scratch, in, first, n, 0, body());
+    for (int r = from; r < to; r += 4) {
+      int m = Math.min(to - r, 4);
+      decodeRows(r, m, 0, body(), scratch);
+      Tile.finish(this, scratch, m, 0, n, 0, out, outOff + r, outStride);
+    }
+  }
+
   private void multiplyTiles(
       int from,
       int to,
@@ -123,22 +145,57 @@ public abstract sealed class RowMatrix extends Matrix
       int outOff,
       int outStride,
       float[] scratch) {
-    int cols = cols();
-    if (n <= 4) {
-      Tile.pack(this, from, scratch, in, first, n);
-    }
-    int step = Tile.rows(cols, n);
+    Tile.clear(scratch);
+    boolean isOneBlock = body() <= block();
+    int step = Tile.rows(isOneBlock ? cols() : block());
+    int vectors = isOneBlock ? n : Tile.WAITING;
     for (int r = from; r < to; r += step) {
       int m = Math.min(to - r, step);
-      for (int k = 0; k < m; k++) {
-        decode(r + k, scratch, Tile.row(k, cols), Tile.rowTail(k, cols, body()));
+      for (int i = 0; i < n; i += vectors) {
+        int count = Math.min(vectors, n - i);
+        int target = outOff + i * outStride + r;
+        multiplyPanel(r, m, in, first + i, count, out, target, outStride, scratch);
       }
+    }
+  }
+
+  /** Multiplies m rows block by block. */
+  private void multiplyPanel(
+      int r,
+      int m,
+      Vectors in,
+      int first,
+      int n,
+      float[] out,
+      int outOff,
+      int outStride,
+      float[] scratch) {
+    int body = body();
+    int from = 0;
+    do {
+      int to = body - from > block() ? from + block() : body;
+      decodeRows(r, m, from, to, scratch);
       for (int i = 0; i < n; i += 4) {
-        int vectors = Math.min(4, n - i);
-        if (n > 4) {
-          Tile.pack(this, from, scratch, in, first + i, vectors);
+        int count = Math.min(4, n - i);
+        Tile.pack(this, r, scratch, in, first + i, count, from, to);
+        if (to < body) {
+          Tile.add(scratch, m, i, to - from, from == 0);
+        } else {
+          int target = outOff + i * outStride;
+          Tile.finish(this, scratch, m, i, count, from, out, target, outStride);
         }
-        Tile.multiply(this, scratch, m, vectors, out, outOff + i * outStride + r, outStride);
+      }
+      from = to;
+    } while (from < body);
+  }
+
+  private void decodeRows(int r, int m, int from, int to, float[] scratch) {
+    int tail = to == body() ? cols() - to : 0;
+    int width = to - from + tail;
+    for (int k = 0; k < m; k++) {
+      decode(r + k, from, to, scratch, Tile.row(k, width));
+      if (tail > 0) {
+        decodeTail(r + k, scratch, Tile.rowTail(k, width, tail));
       }
     }
   }
@@ -161,7 +218,7 @@ public abstract sealed class RowMatrix extends Matrix
     float[] x = hasFactors ? lanes : in.data();
     int weighed = Lanes.scratchLen();
     for (int i = 0; hasFactors && i < n; i++) {
-      weigh(from, in.data(), in.offset(first + i), lanes, weighed + i * cols(), 1);
+      weigh(from, in.data(), in.offset(first + i), 0, body(), lanes, weighed + i * cols(), 1);
     }
     int step = Math.ceilDiv(to - from, 4);
     for (int r = from; r < from + step; r++) {
@@ -239,14 +296,14 @@ public abstract sealed class RowMatrix extends Matrix
   }
 
   /**
-   * Writes x[off, off + body) times the factors of row r, vector by vector.
+   * Writes x[off + from, off + end) times the factors of row r, vector by vector.
    *
+   * @param from a column, a multiple of L, as is end
    * @param to where the first vector goes; the next one goes stride * L further on
    */
-  void weigh(int r, float[] x, int off, float[] out, int to, int stride) {
-    int body = body();
-    for (int c = 0; c < body; c += L) {
-      FloatVector.fromArray(F, x, off + c).intoArray(out, to + stride * c);
+  void weigh(int r, float[] x, int off, int from, int end, float[] out, int to, int stride) {
+    for (int c = from; c < end; c += L) {
+      FloatVector.fromArray(F, x, off + c).intoArray(out, to + stride * (c - from));
     }
   }
 
@@ -298,13 +355,23 @@ public abstract sealed class RowMatrix extends Matrix
   abstract float tail(int r, float[] x, int off);
 
   /**
-   * Writes the float32 weights of row r that {@link #four} multiplies, in {@link #order()}, without
-   * the factors of {@link #weigh}; those behind the body are whole.
+   * Writes the float32 weights that {@link #four} multiplies in columns [from, to) of the body of
+   * row r, in {@link #order()}, without the factors of {@link #weigh}.
    *
+   * @param from 0 or a multiple of {@link #block()}; to is one too, or the end of the body
    * @param off where the first vector goes; the next one goes 4 L further on
-   * @param tail where the columns behind {@link #body()} go
    */
-  abstract void decode(int r, float[] out, int off, int tail);
+  abstract void decode(int r, int from, int to, float[] out, int off);
+
+  /**
+   * Writes the whole float32 weights of row r behind {@link #body()} to out[off, off + C - body).
+   */
+  abstract void decodeTail(int r, float[] out, int off);
+
+  /** Returns the columns that are decoded together for many vectors. */
+  int block() {
+    return Tile.BLOCK;
+  }
 
   /** Writes the float32 weights of row r in natural order to out[off, off + C). */
   public abstract void decodeNatural(int r, float[] out, int off);

@@ -7,6 +7,7 @@ import dev.fathom.backend.ActivationMode;
 import dev.fathom.quant.BlockFp8Quantizer;
 import dev.fathom.quant.BlockScaleLayout;
 import dev.fathom.quant.Int8Layout;
+import dev.fathom.quant.Mxfp4Layout;
 import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
@@ -131,6 +132,68 @@ class MatrixTest {
         assertThat(single[r]).isEqualTo(all[i * ROWS + r]);
         assertThat(r < 5 ? lower[r] : upper[r]).isEqualTo(all[i * ROWS + r]);
       }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = WeightFormat.class,
+      names = {"F32", "F16", "BF16", "FP8_E4M3"})
+  void blocksOfColumnsGiveTheBitsOfWholeRows(WeightFormat format) {
+    for (int cols : new int[] {2048, 2300, 4173}) {
+      assertManyHaveTheBitsOfOne(matrix(weights(format, cols)), 133);
+    }
+  }
+
+  @Test
+  void blocksOfManyRowsOfIntegersAndOfE2m1GiveTheBitsOfWholeRows() {
+    int cols = 4100;
+    Int8Layout eight = new Int8Layout(150, cols, 100, WeightFormat.F32);
+    assertManyHaveTheBitsOfOne(
+        matrix(
+            WeightMatrix.int8(
+                eight, bytes(eight.weightBytes(), 256), halves(eight.scaleBytes()), null, null)),
+        70);
+    Int8Layout wide = new Int8Layout(150, 4224, 128, WeightFormat.F32);
+    assertManyHaveTheBitsOfOne(
+        matrix(
+            WeightMatrix.int8(
+                wide, bytes(wide.weightBytes(), 256), halves(wide.scaleBytes()), null, null)),
+        70);
+    Mxfp4Layout four = new Mxfp4Layout(150, 4256);
+    assertManyHaveTheBitsOfOne(
+        matrix(
+            WeightMatrix.mxfp4(
+                four, bytes(four.weightBytes(), 256), bytes(four.scaleBytes(), 128))),
+        70);
+  }
+
+  private MemorySegment bytes(long len, int bound) {
+    MemorySegment data = Arena.ofAuto().allocate(len, 4);
+    for (long i = 0; i < len; i++) {
+      data.set(ValueLayout.JAVA_BYTE, i, (byte) random.nextInt(bound));
+    }
+    return data;
+  }
+
+  private static MemorySegment halves(long len) {
+    MemorySegment scales = Arena.ofAuto().allocate(len, 4);
+    for (long i = 0; i < len / 4; i++) {
+      scales.setAtIndex(ValueLayout.JAVA_FLOAT, i, 0.5f + i % 7);
+    }
+    return scales;
+  }
+
+  private void assertManyHaveTheBitsOfOne(RowMatrix matrix, int n) {
+    int cols = matrix.cols();
+    float[] in = gaussian(n * cols);
+    float[] all = multiply(matrix, in, n, 0, matrix.rows());
+    for (int i = 0; i < n; i++) {
+      float[] one = Arrays.copyOfRange(in, i * cols, (i + 1) * cols);
+      float[] got = Arrays.copyOfRange(all, i * matrix.rows(), (i + 1) * matrix.rows());
+      assertThat(got)
+          .as("%s, %d columns, vector %d", matrix.getClass().getSimpleName(), cols, i)
+          .isEqualTo(multiply(matrix, one, 1, 0, matrix.rows()));
     }
   }
 
