@@ -65,15 +65,16 @@ final class ResultTable {
   static String sentence(Measured result) {
     boolean fromMemory = result.gigabytes() > 0;
     double gigabytes = fromMemory ? result.gigabytes() : result.cachedGigabytes();
-    return "%s%s ms, best fork %s, worst %s; %s GB/s%s%s"
-        .formatted(
-            number(result.mean()),
-            deviation(result),
-            number(result.best()),
-            number(result.worst()),
-            number(gigabytes),
-            fromMemory ? "" : " in the cache",
-            result.gigaflops() == 0 ? "" : ", " + number(result.gigaflops()) + " GFLOP/s");
+    return String.format(
+        Locale.ROOT,
+        "%s%s ms, best fork %s, worst %s; %s GB/s%s%s",
+        number(result.mean()),
+        deviation(result),
+        number(result.best()),
+        number(result.worst()),
+        number(gigabytes),
+        fromMemory ? "" : " in the cache",
+        result.gigaflops() == 0 ? "" : ", " + number(result.gigaflops()) + " GFLOP/s");
   }
 
   private static String shape(Map<String, String> params) {
