@@ -3,6 +3,7 @@ package dev.fathom;
 import dev.fathom.backend.Backend;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.backend.PlacedWeight;
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.checkpoint.CheckpointReader;
@@ -118,7 +119,7 @@ final class ModelLoader {
     if (!plan.fits()) {
       throw insufficient(plan);
     }
-    Arena arena = Arena.ofShared();
+    Arena arena = LargePageArena.open();
     try {
       PlacedWeights weights = place(model, backend, arena);
       reporter.phase(LoadPhase.COMPILE);
@@ -270,7 +271,7 @@ final class ModelLoader {
     if (backend.keepsSource(weight)) {
       return backend.place(weight, catalog.read(weight, segments, arena));
     }
-    try (Arena temporary = Arena.ofShared()) {
+    try (Arena temporary = LargePageArena.open()) {
       return backend.place(weight, catalog.read(weight, segments, temporary));
     }
   }

@@ -1,5 +1,6 @@
 package dev.fathom.engine;
 
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.quant.Bf16;
 import dev.fathom.quant.BlockFp8Quantizer;
 import dev.fathom.quant.BlockScaleLayout;
@@ -49,7 +50,7 @@ final class Requantized {
         stored.tensors(),
         bytes(target, rows, cols),
         source -> {
-          try (Arena temporary = Arena.ofShared()) {
+          try (Arena temporary = LargePageArena.open()) {
             WeightMatrix matrix =
                 stored.recipe().read(new StoredWeight.Source(source.segments(), temporary));
             return quantize(matrix, target, source);

@@ -1,5 +1,6 @@
 package dev.fathom.engine;
 
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.checkpoint.TensorInfo;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.error.ModelConfigException;
@@ -55,7 +56,7 @@ record StoredWeight(
 
     /** Reads words into memory of their own, which ends here, and keeps them row-major. */
     WeightMatrix repacked(Recipe words) {
-      try (Arena temporary = Arena.ofShared()) {
+      try (Arena temporary = LargePageArena.open()) {
         return words
             .read(new Source(segments, temporary))
             .repack((bytes, alignment) -> arena.allocate(bytes, Math.max(alignment, ALIGNMENT)));

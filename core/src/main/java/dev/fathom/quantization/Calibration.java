@@ -3,6 +3,7 @@ package dev.fathom.quantization;
 import dev.fathom.backend.Backend;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.backend.PlacedWeight;
 import dev.fathom.backend.PlacedWeights;
@@ -88,7 +89,7 @@ final class Calibration {
       return backend.place(
           weight, catalog.read(weight, (tensor, owner) -> mapped.segment(tensor), arena));
     }
-    try (Arena temporary = Arena.ofShared()) {
+    try (Arena temporary = LargePageArena.open()) {
       CheckpointWeights.Segments segments =
           (tensor, owner) -> {
             MemorySegment copy = owner.allocate(Math.max(1, tensor.byteLength()), ALIGNMENT);

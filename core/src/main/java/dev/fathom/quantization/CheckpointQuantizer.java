@@ -1,6 +1,7 @@
 package dev.fathom.quantization;
 
 import dev.fathom.backend.Backend;
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.checkpoint.CheckpointReader;
 import dev.fathom.checkpoint.QuantizationConfig;
@@ -290,7 +291,7 @@ public final class CheckpointQuantizer {
 
     private void make(TargetPlan.Item item) {
       close();
-      Arena owner = Arena.ofShared();
+      Arena owner = LargePageArena.open();
       arena = owner;
       nextTensor = 0;
       WeightRef weight = item.weight();
@@ -299,7 +300,7 @@ public final class CheckpointQuantizer {
         made = List.of(copy(reader, item.sources().getFirst(), owner));
         return;
       }
-      try (Arena temporary = Arena.ofShared()) {
+      try (Arena temporary = LargePageArena.open()) {
         WeightMatrix matrix = catalog.read(weight, segments(reader), temporary);
         RowReader rows = factors.apply(weight.name(), matrix.cols(), matrix::decodeRow);
         WeightSearch search = tuning == null ? WeightSearch.NONE : tuning.searchOf(weight);

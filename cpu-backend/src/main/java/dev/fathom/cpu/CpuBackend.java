@@ -5,6 +5,7 @@ import dev.fathom.backend.Backend;
 import dev.fathom.backend.BackendOptions;
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.backend.LatentForm;
 import dev.fathom.backend.PlacedWeight;
 import dev.fathom.backend.PlacedWeights;
@@ -44,7 +45,7 @@ final class CpuBackend implements Backend {
   private final ActivationMode activations;
   private final PrefillMode prefill;
   private final long worthADispatch;
-  private final Arena arena = Arena.ofShared();
+  private final Arena arena = LargePageArena.open();
 
   CpuBackend(BackendOptions options) {
     this(options, WORTH_A_DISPATCH);
@@ -61,10 +62,11 @@ final class CpuBackend implements Backend {
     this.prefill = options.prefill();
     this.worthADispatch = worthADispatch;
     LOG.info(
-        "backend=cpu vectorBits={} threads={} prefill={}",
+        "backend=cpu vectorBits={} threads={} prefill={} largePages={}",
         Lanes.vectorBits(),
         team.size(),
-        prefill);
+        prefill,
+        LargePageArena.hasLargePages());
   }
 
   @Override

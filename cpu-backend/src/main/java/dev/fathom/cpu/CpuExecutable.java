@@ -5,6 +5,7 @@ import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.Executable;
 import dev.fathom.backend.ExpertLoads;
 import dev.fathom.backend.FinishedStep;
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.backend.PrefillMode;
 import dev.fathom.backend.ProgramSet;
@@ -32,7 +33,7 @@ final class CpuExecutable implements Executable {
   private static final int MAX_TOP_LOGPROBS = 20;
 
   private final CompileOptions options;
-  private final Arena arena = Arena.ofShared();
+  private final Arena arena = LargePageArena.open();
   private final PagedKv kv;
   private final @Nullable Products products;
   private final Adapters adapters;

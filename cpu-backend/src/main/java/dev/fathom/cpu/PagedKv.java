@@ -2,6 +2,7 @@ package dev.fathom.cpu;
 
 import dev.fathom.backend.CompileOptions;
 import dev.fathom.backend.KvRows;
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.backend.StepBatch;
 import dev.fathom.cpu.kernel.Bf16Decode;
 import dev.fathom.cpu.kernel.F32Rows;
@@ -42,7 +43,7 @@ final class PagedKv implements AutoCloseable {
    */
   record Layer(int group, KvLayout layout, ByteRows bytes, MemorySegment blocks) {}
 
-  private final Arena arena = Arena.ofShared();
+  private final Arena arena = LargePageArena.open();
   private final List<KvGroup> groups;
   private final Map<KvSpec, Layer> layers = new HashMap<>();
 
@@ -54,6 +55,10 @@ final class PagedKv implements AutoCloseable {
         KvLayout layout = new KvLayout(spec, options.kvFormat(), slots);
         long bytes = Math.multiplyExact(layout.blockBytes(), (long) options.numBlocks(group.id()));
         MemorySegment blocks = arena.allocate(bytes, 64);
+        if (LargePageArena.hasLargePages()) {
+          // Taken now: where the machine has no memory for it, loading fails and not a step.
+          blocks.fill((byte) 0);
+        }
         layers.put(spec, new Layer(group.id(), layout, new ByteRows(layout), blocks));
       }
     }

@@ -3,6 +3,7 @@ package dev.fathom.jmh;
 import dev.fathom.backend.Backend;
 import dev.fathom.backend.BackendProvider;
 import dev.fathom.backend.Executable;
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.backend.PlacedWeight;
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.backend.RowSampler;
@@ -39,7 +40,7 @@ final class KernelSteps implements AutoCloseable {
   private static final RowSampler TAKE_ZERO =
       (rows, row, logits, offset, vocabSize, out) -> out.set(row, 0, 0f);
 
-  private final Arena arena = Arena.ofShared();
+  private final Arena arena = LargePageArena.open();
   private final Backend backend;
   private final Executable executable;
   private final StepBatch[] batches = new StepBatch[NUM_BATCHES];

@@ -1,5 +1,6 @@
 package dev.fathom.jmh;
 
+import dev.fathom.backend.LargePageArena;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteOrder;
@@ -40,7 +41,7 @@ public class ReadLimitBenchmark {
   private static final long BYTES = 1L << 31;
   private static final VectorSpecies<Long> SPECIES = LongVector.SPECIES_PREFERRED;
 
-  private final Arena arena = Arena.ofShared();
+  private final Arena arena = LargePageArena.open();
   private LimitTeam team;
   private MemorySegment[] parts;
 

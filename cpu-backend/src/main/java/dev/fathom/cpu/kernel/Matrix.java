@@ -1,6 +1,7 @@
 package dev.fathom.cpu.kernel;
 
 import dev.fathom.backend.ActivationMode;
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.quant.BlockScaleLayout;
 import dev.fathom.quant.Int4Layout;
 import dev.fathom.quant.Int8Layout;
@@ -66,7 +67,7 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
   private static Matrix integers(
       WeightMatrix source, ActivationMode mode, SegmentAllocator allocator) {
     if (source.groupIndex() == null) {
-      try (Arena temporary = Arena.ofConfined()) {
+      try (Arena temporary = LargePageArena.open()) {
         Integers stored = new StoredIntegers(source.repack(temporary));
         if (mode != ActivationMode.FLOAT && IntegerPanels.fits(stored)) {
           return IntegerPanels.of(stored, allocator);

@@ -1,5 +1,6 @@
 package dev.fathom.examples.bench;
 
+import dev.fathom.backend.LargePageArena;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -28,7 +29,7 @@ public final class ReadMeter implements AutoCloseable {
   // each load once it saw two: a cast answers it, and the limit is that of the memory again.
   private static final Class<? extends MemorySegment> NATIVE = MemorySegment.NULL.getClass();
 
-  private final Arena arena = Arena.ofShared();
+  private final Arena arena = LargePageArena.open();
   private final MemorySegment[] parts;
 
   /** Allocates 2 GiB, a part for each thread. */
