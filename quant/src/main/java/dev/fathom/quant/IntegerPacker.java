@@ -3,7 +3,6 @@ package dev.fathom.quant;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -19,6 +18,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Threads: stateless; a call reads its source once, in one thread.
  */
 public final class IntegerPacker {
+  // Taking the offset from a byte turns its highest bit over.
+  private static final int OFFSETS_8 = 0x80808080;
+
   private IntegerPacker() {}
 
   /**
@@ -52,33 +54,60 @@ public final class IntegerPacker {
   private static Int4Storage rowMajor4(
       IntegerStorage from, Int4Layout layout, SegmentAllocator allocator) {
     MemorySegment data = allocator.allocate(layout.weightBytes());
-    byte[] pairs = new byte[layout.rowBytes()];
-    forEachRow(
-        from,
-        (r, codes, off) -> {
-          Arrays.fill(pairs, (byte) 0);
-          for (int c = 0; c < layout.cols(); c++) {
-            pairs[c >> 1] |= (byte) (codes[off + c] << Int4Layout.shift(c));
-          }
-          write(pairs, data, layout.byteIndex(r, 0));
-        });
+    if (from instanceof PackedIntStorage packed && isUnpadded(packed.layout())) {
+      data.copyFrom(packed.data());
+    } else {
+      byte[] pairs = new byte[layout.rowBytes()];
+      forEachRow(
+          from,
+          (r, codes, off) ->
+              write(inPairs(codes, off, layout.cols(), pairs), data, layout.byteIndex(r, 0)));
+    }
     MemorySegment zeros = rowMajorZeros(from, layout, 0, allocator);
     MemorySegment scales = rowMajorScales(from, allocator);
     return new Int4Storage(layout, data, scales, zeros, copy(from.groupIndex(), allocator));
   }
 
+  /** Returns whether rows are whole words: then they have the bits of row-major ones. */
+  private static boolean isUnpadded(PackedIntLayout layout) {
+    return layout.cols() % layout.perWord() == 0;
+  }
+
+  /** Writes codes of 4 bits, two in a byte, the first one low. */
+  private static byte[] inPairs(byte[] codes, int off, int cols, byte[] pairs) {
+    for (int i = 0; i < cols / 2; i++) {
+      pairs[i] = (byte) (codes[off + 2 * i] | codes[off + 2 * i + 1] << 4);
+    }
+    if (cols % 2 != 0) {
+      pairs[cols / 2] = codes[off + cols - 1];
+    }
+    return pairs;
+  }
+
   private static Int8Storage rowMajor8(
       IntegerStorage from, Int8Layout layout, SegmentAllocator allocator) {
     MemorySegment data = allocator.allocate(layout.weightBytes());
-    byte[] stored = new byte[layout.cols()];
-    forEachRow(
-        from,
-        (r, codes, off) -> {
-          for (int c = 0; c < stored.length; c++) {
-            stored[c] = (byte) (codes[off + c] - Int8Storage.OFFSET);
-          }
-          write(stored, data, layout.byteIndex(r, 0));
-        });
+    if (from instanceof PackedIntStorage packed && isUnpadded(packed.layout())) {
+      int[] words = new int[packed.layout().rowWords()];
+      for (int r = 0; r < layout.rows(); r++) {
+        long at = layout.byteIndex(r, 0);
+        MemorySegment.copy(packed.data(), LittleEndian.INT, at, words, 0, words.length);
+        for (int i = 0; i < words.length; i++) {
+          words[i] ^= OFFSETS_8;
+        }
+        MemorySegment.copy(words, 0, data, LittleEndian.INT, at, words.length);
+      }
+    } else {
+      byte[] stored = new byte[layout.cols()];
+      forEachRow(
+          from,
+          (r, codes, off) -> {
+            for (int c = 0; c < stored.length; c++) {
+              stored[c] = (byte) (codes[off + c] - Int8Storage.OFFSET);
+            }
+            write(stored, data, layout.byteIndex(r, 0));
+          });
+    }
     MemorySegment zeros = rowMajorZeros(from, layout, Int8Storage.OFFSET, allocator);
     MemorySegment scales = rowMajorScales(from, allocator);
     return new Int8Storage(layout, data, scales, zeros, copy(from.groupIndex(), allocator));

@@ -78,6 +78,45 @@ class RowMajorIntegersTest {
   }
 
   @Test
+  void wordsOfCompressedTensorsComeBackAsTheyWere() {
+    int[][] shapes = {{1, 1, 1}, {3, 7, 7}, {5, 12, 4}, {13, 16, 8}, {25, 64, 32}, {3, 207, 128}};
+    try (Arena arena = Arena.ofConfined()) {
+      for (int[] shape : shapes) {
+        IntegerMatrix m = IntegerMatrix.random(shape[0], shape[1], 4, shape[2], 11);
+        WeightMatrix four =
+            WeightMatrix.int4(
+                new Int4Layout(shape[0], shape[1], shape[2], WeightFormat.F16),
+                nibbles(arena, m),
+                m.rowScales(arena),
+                bytes(arena, m.z, 0),
+                null);
+        assertComesBack(four, arena);
+        m = IntegerMatrix.random(shape[0], shape[1], 8, shape[2], 12);
+        WeightMatrix eight =
+            WeightMatrix.int8(
+                new Int8Layout(shape[0], shape[1], shape[2], WeightFormat.F16),
+                bytes(arena, m.q, 128),
+                m.rowScales(arena),
+                bytes(arena, m.z, 128),
+                null);
+        assertComesBack(eight, arena);
+      }
+    }
+  }
+
+  private static void assertComesBack(WeightMatrix matrix, Arena arena) {
+    WeightMatrix words = IntegerPacker.compressedTensors(matrix, arena);
+    WeightMatrix back = IntegerPacker.rowMajor(words, arena);
+    assertThat(back.data().mismatch(matrix.data())).isEqualTo(-1);
+    assertThat(back.packing()).isEqualTo(matrix.packing());
+    for (int r = 0; r < matrix.rows(); r++) {
+      for (int c = 0; c < matrix.cols(); c++) {
+        assertThat(back.get(r, c)).isEqualTo(matrix.get(r, c));
+      }
+    }
+  }
+
+  @Test
   void knownBytesDecode() {
     WeightMatrix four =
         WeightMatrix.int4(

@@ -52,6 +52,10 @@ final class IntegerPanels extends Matrix implements Integers {
 
   static final int MIDDLE_8 = 128;
 
+  // Adding the middle to a code of two's complement turns its highest bit over.
+  private static final int MIDDLES_4 = 0x88888888;
+  private static final int MIDDLES_8 = 0x00800080;
+
   /** Bytes of panels that several vectors meet one after the other: half of the second cache. */
   private static final int CHUNK = 1 << 19;
 
@@ -176,27 +180,41 @@ final class IntegerPanels extends Matrix implements Integers {
     return (long) (c / turn) * P * Integer.BYTES + c % STEPS * stream;
   }
 
-  /** Returns the lowest bit of column c in the int of a row. */
-  private int shift(int c) {
-    return c % turn / STEPS * bits;
-  }
-
   /** Writes row i of a panel: [stream][turn][2 L]. */
   private void interleave(byte[] row, int i, int[] panel) {
     int len = panel.length / STEPS;
-    for (int c = 0; c < row.length; c++) {
-      int shift = shift(c);
-      int code = (row[c] + middle(shift)) & ((1 << bits) - 1);
-      panel[c % STEPS * len + c / turn * P + i] |= code << shift;
+    int middles = middles();
+    for (int c = 0, at = i; c < row.length; c += turn, at += P) {
+      for (int k = 0; k < STEPS; k++) {
+        int codes = bits == 4 ? eight(row, c + k) : four(row, c + k);
+        panel[k * len + at] = codes ^ middles;
+      }
     }
   }
 
-  /** Returns what a code at a bit of its int lies above what it is. */
-  private int middle(int shift) {
-    if (bits == 4) {
-      return MIDDLE_4;
-    }
-    return shift % Short.SIZE == 0 ? MIDDLE_8 : 0;
+  /** Returns the codes of 8 bits of a step from column c on. */
+  private static int four(byte[] row, int c) {
+    return row[c] & 0xFF
+        | (row[c + STEPS] & 0xFF) << 8
+        | (row[c + 2 * STEPS] & 0xFF) << 16
+        | row[c + 3 * STEPS] << 24;
+  }
+
+  /** Returns the codes of 4 bits of a step from column c on. */
+  private static int eight(byte[] row, int c) {
+    return fourOfEight(row, c) | fourOfEight(row, c + 4 * STEPS) << 16;
+  }
+
+  private static int fourOfEight(byte[] row, int c) {
+    return row[c] & 0xF
+        | (row[c + STEPS] & 0xF) << 4
+        | (row[c + 2 * STEPS] & 0xF) << 8
+        | (row[c + 3 * STEPS] & 0xF) << 12;
+  }
+
+  /** Returns the bits that tell what an int holds from its codes of two's complement. */
+  private int middles() {
+    return bits == 4 ? MIDDLES_4 : MIDDLES_8;
   }
 
   private void putScales(Integers source, int first, int i) {
@@ -258,10 +276,9 @@ final class IntegerPanels extends Matrix implements Integers {
   public void codes(int r, byte[] out) {
     long base = firstByte(r / P) + (long) (r % P) * Integer.BYTES;
     for (int c = 0; c < cols(); c++) {
-      int word = data.get(INT, base + stepByte(c, turn, streamBytes));
-      int shift = shift(c);
-      int code = word >>> shift & ((1 << bits) - 1);
-      out[c] = (byte) (code - middle(shift));
+      int codes = data.get(INT, base + stepByte(c, turn, streamBytes)) ^ middles();
+      int above = Integer.SIZE - bits - c % turn / STEPS * bits;
+      out[c] = (byte) (codes << above >> (Integer.SIZE - bits));
     }
   }
 
