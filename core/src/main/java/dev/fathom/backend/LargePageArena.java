@@ -50,14 +50,27 @@ public final class LargePageArena implements Arena {
     return Holder.PAGES != null;
   }
 
+  /** Returns which pages this process asks for, and why no large ones; for a log. */
+  public static String description() {
+    if (hasLargePages()) {
+      return "2 MB";
+    }
+    return isAllowed()
+        ? "small (the system gives no others)"
+        : "small (native access is not enabled)";
+  }
+
   private static final class Holder {
     static final @Nullable LargePages PAGES =
-        isAllowed() && isGiven(SETTINGS) ? LargePages.link() : null;
+        isAllowed() && isLinux() && isGiven(SETTINGS) ? LargePages.link() : null;
   }
 
   private static boolean isAllowed() {
-    return LargePageArena.class.getModule().isNativeAccessEnabled()
-        && System.getProperty("os.name", "").equals("Linux");
+    return LargePageArena.class.getModule().isNativeAccessEnabled();
+  }
+
+  private static boolean isLinux() {
+    return System.getProperty("os.name", "").equals("Linux");
   }
 
   /** Returns whether the system's settings in a folder give pages of 2 MB to those who ask. */

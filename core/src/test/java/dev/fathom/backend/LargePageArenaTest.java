@@ -204,6 +204,14 @@ final class LargePageArenaTest {
   }
 
   @Test
+  void theLogSaysWhichPages() {
+    // The tests run with native access.
+    assertEquals(
+        LargePageArena.hasLargePages() ? "2 MB" : "small (the system gives no others)",
+        LargePageArena.description());
+  }
+
+  @Test
   void aSystemWithoutSettingsGivesNone(@TempDir Path folder) {
     assertFalse(LargePageArena.isGiven(folder));
     assertFalse(LargePageArena.isGiven(folder.resolve("missing")));

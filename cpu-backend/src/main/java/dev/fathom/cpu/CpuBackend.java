@@ -62,11 +62,11 @@ final class CpuBackend implements Backend {
     this.prefill = options.prefill();
     this.worthADispatch = worthADispatch;
     LOG.info(
-        "backend=cpu vectorBits={} threads={} prefill={} largePages={}",
+        "backend=cpu vectorBits={} threads={} prefill={} pages={}",
         Lanes.vectorBits(),
         team.size(),
         prefill,
-        LargePageArena.hasLargePages());
+        LargePageArena.description());
   }
 
   @Override

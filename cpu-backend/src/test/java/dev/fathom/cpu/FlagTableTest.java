@@ -3,6 +3,7 @@ package dev.fathom.cpu;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.fathom.backend.LargePageArena;
 import dev.fathom.engine.BackendSelection;
 import dev.fathom.error.FathomException;
 import dev.fathom.program.Program;
@@ -34,6 +35,8 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class FlagTableTest {
 
+  private static final String NO_NATIVE_ACCESS = "pages: small (native access is not enabled)";
+  private static final String RESTRICTED = "restricted method";
   private static final String MODULE = "jdk.incubator.vector";
 
   @TempDir Path folder;
@@ -48,6 +51,7 @@ class FlagTableTest {
         BackendSelection chosen =
             BackendSelection.choose(BackendSelection.AUTO, args.length > 0, g.build());
         System.out.println("backend=" + chosen.provider().name());
+        System.out.println("pages: " + LargePageArena.description());
         chosen.provider().create(1).close();
       } catch (FathomException e) {
         System.out.println("refused " + e.getMessage());
@@ -153,27 +157,42 @@ class FlagTableTest {
     assumeTrue(
         classPath().stream().filter(FlagTableTest::isModule).count() >= 6,
         "skipped: the classes were compiled without their module descriptors");
+    String out = runOnModulePath();
+
+    assertThat(out)
+        .contains("backend=cpu", NO_NATIVE_ACCESS)
+        .doesNotContain("slow backend")
+        .doesNotContain(RESTRICTED);
+    assertThat(runOnModulePath("--enable-native-access=dev.fathom.core"))
+        .contains("backend=cpu")
+        .doesNotContain(NO_NATIVE_ACCESS)
+        .doesNotContain(RESTRICTED);
+  }
+
+  private static String runOnModulePath(String... flags) throws IOException, InterruptedException {
     String modules = join(classPath().stream().filter(FlagTableTest::isModule));
     String others = join(classPath().stream().filter(entry -> !isModule(entry)));
+    List<String> arguments = new ArrayList<>(List.of(flags));
+    arguments.addAll(List.of("-p", modules, "--add-modules", "dev.fathom.cpu"));
+    arguments.add("--patch-module");
+    arguments.add("dev.fathom.cpu=" + Path.of("target", "test-classes"));
+    arguments.add("--add-exports");
+    arguments.add("dev.fathom.core/dev.fathom.engine=dev.fathom.cpu");
+    arguments.addAll(List.of("-cp", others, "-m", "dev.fathom.cpu/" + Child.class.getName()));
+    return run(Map.of(), arguments);
+  }
 
-    String out =
-        run(
-            Map.of(),
-            List.of(
-                "-p",
-                modules,
-                "--add-modules",
-                "dev.fathom.cpu",
-                "--patch-module",
-                "dev.fathom.cpu=" + Path.of("target", "test-classes"),
-                "--add-exports",
-                "dev.fathom.core/dev.fathom.engine=dev.fathom.cpu",
-                "-cp",
-                others,
-                "-m",
-                "dev.fathom.cpu/" + Child.class.getName()));
-
-    assertThat(out).contains("backend=cpu").doesNotContain("slow backend");
+  @Test
+  void nativeAccessGivesLargePagesAndIsNotTakenWithoutItsFlag()
+      throws IOException, InterruptedException {
+    assertThat(runOnClassPath(Map.of(), "--add-modules", MODULE))
+        .contains("backend=cpu", NO_NATIVE_ACCESS)
+        .doesNotContain(RESTRICTED);
+    String flag = "--enable-native-access=ALL-UNNAMED";
+    assertThat(runOnClassPath(Map.of(), "--add-modules", MODULE, flag))
+        .contains("backend=cpu", "pages: ")
+        .doesNotContain(NO_NATIVE_ACCESS)
+        .doesNotContain(RESTRICTED);
   }
 
   @Test

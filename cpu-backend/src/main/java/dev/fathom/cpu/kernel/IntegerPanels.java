@@ -194,7 +194,7 @@ final class IntegerPanels extends Matrix implements Integers {
 
   /** Returns the codes of 8 bits of a step from column c on. */
   private static int four(byte[] row, int c) {
-    return row[c] & 0xFF
+    return (row[c] & 0xFF)
         | (row[c + STEPS] & 0xFF) << 8
         | (row[c + 2 * STEPS] & 0xFF) << 16
         | row[c + 3 * STEPS] << 24;
@@ -206,7 +206,7 @@ final class IntegerPanels extends Matrix implements Integers {
   }
 
   private static int fourOfEight(byte[] row, int c) {
-    return row[c] & 0xF
+    return (row[c] & 0xF)
         | (row[c + STEPS] & 0xF) << 4
         | (row[c + 2 * STEPS] & 0xF) << 8
         | (row[c + 3 * STEPS] & 0xF) << 12;
