@@ -5,6 +5,7 @@ import dev.fathom.arch.CustomArchitecture;
 import dev.fathom.backend.ActivationMode;
 import dev.fathom.backend.BackendOptions;
 import dev.fathom.backend.PrefillMode;
+import dev.fathom.backend.WeightPlacement;
 import dev.fathom.engine.SchedulingOptions;
 import dev.fathom.kvcache.KvFormat;
 import dev.fathom.quant.WeightFormat;
@@ -288,8 +289,10 @@ public final class LoadOptions implements Cloneable {
   }
 
   /**
-   * Maps weight files instead of reading them into own memory. Truncating a mapped file can kill
-   * the whole JVM; leave it off unless nobody can touch the files.
+   * Maps weight files instead of reading them into own memory. Weights that kernels can read as
+   * they are stored are not copied then, bfloat16 among them, whose copies are faster with several
+   * sequences and add up in another order. Truncating a mapped file can kill the whole JVM; leave
+   * it off unless nobody can touch the files.
    */
   public LoadOptions mapWeights(boolean map) {
     LoadOptions copy = copy();
@@ -512,7 +515,12 @@ public final class LoadOptions implements Cloneable {
 
   /** Returns what a backend is created with. */
   BackendOptions backendOptions() {
-    return new BackendOptions(threads, vectorBits, activations, prefill);
+    return new BackendOptions(
+        threads,
+        vectorBits,
+        activations,
+        prefill,
+        mapWeights ? WeightPlacement.IN_PLACE : WeightPlacement.PACKED);
   }
 
   /** Returns the backend's worker threads, 0 for its own choice. */

@@ -1,6 +1,8 @@
 package dev.fathom;
 
 import dev.fathom.backend.Backend;
+import dev.fathom.backend.BackendOptions;
+import dev.fathom.backend.WeightPlacement;
 import dev.fathom.checkpoint.Checkpoint;
 import dev.fathom.engine.BackendSelection;
 import dev.fathom.program.Program;
@@ -43,7 +45,10 @@ final class QuantizationRun {
   }
 
   private static Backend backend(Program program) {
-    return BackendSelection.choose(BackendSelection.AUTO, false, program).provider().create(0);
+    // Layers are read where the mapped files lie.
+    return BackendSelection.choose(BackendSelection.AUTO, false, program)
+        .provider()
+        .create(BackendOptions.DEFAULT.withPlacement(WeightPlacement.IN_PLACE));
   }
 
   /** The recipe's texts cut into sequences, or what the model writes by itself. */

@@ -8,9 +8,14 @@ package dev.fathom.backend;
  *     that the machine has; other backends ignore it
  * @param activations how activations meet integer weights
  * @param prefill what multiplies the tokens of long prompts
+ * @param placement whether weights may be copied that could be read where they lie
  */
 public record BackendOptions(
-    int threads, int vectorBits, ActivationMode activations, PrefillMode prefill) {
+    int threads,
+    int vectorBits,
+    ActivationMode activations,
+    PrefillMode prefill,
+    WeightPlacement placement) {
 
   /** The backend's own choices. */
   public static final BackendOptions DEFAULT = new BackendOptions(0, 0, ActivationMode.AUTO);
@@ -25,18 +30,23 @@ public record BackendOptions(
     }
   }
 
-  /** Options whose prompts are multiplied by the backend's own kernels. */
+  /** Options whose weights are packed and whose prompts the backend's own kernels multiply. */
   public BackendOptions(int threads, int vectorBits, ActivationMode activations) {
-    this(threads, vectorBits, activations, PrefillMode.JAVA);
+    this(threads, vectorBits, activations, PrefillMode.JAVA, WeightPlacement.PACKED);
   }
 
   /** Returns these options with another number of threads. */
   public BackendOptions withThreads(int number) {
-    return new BackendOptions(number, vectorBits, activations, prefill);
+    return new BackendOptions(number, vectorBits, activations, prefill, placement);
   }
 
   /** Returns these options with another way to multiply prompts. */
   public BackendOptions withPrefill(PrefillMode mode) {
-    return new BackendOptions(threads, vectorBits, activations, mode);
+    return new BackendOptions(threads, vectorBits, activations, mode, placement);
+  }
+
+  /** Returns these options with another placement of weights. */
+  public BackendOptions withPlacement(WeightPlacement wanted) {
+    return new BackendOptions(threads, vectorBits, activations, prefill, wanted);
   }
 }

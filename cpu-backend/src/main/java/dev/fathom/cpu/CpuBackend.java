@@ -11,6 +11,7 @@ import dev.fathom.backend.PlacedWeight;
 import dev.fathom.backend.PlacedWeights;
 import dev.fathom.backend.PrefillMode;
 import dev.fathom.backend.ProgramSet;
+import dev.fathom.backend.WeightPlacement;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.cpu.kernel.VectorWidth;
@@ -19,7 +20,6 @@ import dev.fathom.error.BackendException;
 import dev.fathom.error.ErrorCode;
 import dev.fathom.program.Program;
 import dev.fathom.program.WeightRef;
-import dev.fathom.quant.WeightFormat;
 import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.Arena;
 import java.util.List;
@@ -28,8 +28,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Runs programs with Vector API kernels on a team of threads. Weights are read where the source
- * lies, but for those of integers, which are repacked into memory of the backend. Results do not
- * depend on the number of threads.
+ * lies, but for those of integers and, unless they are to stay where they are, of bfloat16, which
+ * are repacked into memory of the backend. Results do not depend on the number of threads.
  */
 final class CpuBackend implements Backend {
 
@@ -44,6 +44,7 @@ final class CpuBackend implements Backend {
   private final ThreadTeam team;
   private final ActivationMode activations;
   private final PrefillMode prefill;
+  private final WeightPlacement placement;
   private final long worthADispatch;
   private final Arena arena = LargePageArena.open();
 
@@ -60,6 +61,7 @@ final class CpuBackend implements Backend {
     this.team = new ThreadTeam(options.threads());
     this.activations = options.activations();
     this.prefill = options.prefill();
+    this.placement = options.placement();
     this.worthADispatch = worthADispatch;
     LOG.info(
         "backend=cpu vectorBits={} threads={} prefill={} pages={}",
@@ -104,17 +106,18 @@ final class CpuBackend implements Backend {
       case INT4 ->
           Matrix.integerBytes(
               activations == ActivationMode.FLOAT ? 8 : 4, weight.rows(), weight.cols());
+      case BF16 -> repacks(weight) ? Matrix.bf16Bytes(weight.rows(), weight.cols()) : 0;
       default -> 0;
     };
   }
 
   @Override
   public boolean keepsSource(WeightRef weight) {
-    return !isInteger(weight);
+    return !repacks(weight);
   }
 
-  private static boolean isInteger(WeightRef weight) {
-    return weight.format() == WeightFormat.INT8 || weight.format() == WeightFormat.INT4;
+  private boolean repacks(WeightRef weight) {
+    return Matrix.repacks(weight.format(), weight.rows(), placement);
   }
 
   @Override
@@ -134,7 +137,7 @@ final class CpuBackend implements Backend {
 
   @Override
   public PlacedWeight place(WeightRef weight, WeightMatrix source) {
-    Matrix matrix = Matrix.of(source, activations, arena);
+    Matrix matrix = Matrix.of(source, placement, activations, arena);
     return new CpuWeight(weight, matrix, matrix.reader(source));
   }
 

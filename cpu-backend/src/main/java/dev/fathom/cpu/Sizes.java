@@ -15,7 +15,6 @@ import dev.fathom.program.RopeSpec;
 import dev.fathom.program.StreamOp;
 import dev.fathom.program.Value;
 import dev.fathom.program.WeightRef;
-import dev.fathom.quant.WeightFormat;
 import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.Set;
@@ -127,10 +126,13 @@ final class Sizes {
     }
   }
 
-  /** Integer weights of an absorbed product are kept row by row too. */
+  /** Repacked weights of an absorbed product are kept row by row too. */
   private static long rowMajorBytes(WeightRef weight) {
-    boolean repacked = weight.format() == WeightFormat.INT8 || weight.format() == WeightFormat.INT4;
-    return repacked ? Matrix.integerBytes(8, weight.rows(), weight.cols()) : 0;
+    return switch (weight.format()) {
+      case INT8, INT4 -> Matrix.integerBytes(8, weight.rows(), weight.cols());
+      case BF16 -> (long) Short.BYTES * weight.rows() * weight.cols();
+      case F32, F16, FP8_E4M3, MXFP4 -> 0;
+    };
   }
 
   private void measureMoe(Op.Moe moe) {

@@ -6,7 +6,6 @@ import static dev.fathom.cpu.kernel.Lanes.L;
 import static dev.fathom.cpu.kernel.Lanes.LITTLE;
 
 import dev.fathom.quant.Bf16;
-import dev.fathom.quant.WeightMatrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
@@ -28,9 +27,9 @@ final class Bf16Matrix extends RowMatrix {
 
   private final MemorySegment data;
 
-  Bf16Matrix(WeightMatrix source) {
-    super(source.rows(), source.cols());
-    this.data = source.data();
+  Bf16Matrix(int rows, int cols, MemorySegment data) {
+    super(rows, cols);
+    this.data = data;
   }
 
   @Override
@@ -39,7 +38,7 @@ final class Bf16Matrix extends RowMatrix {
   }
 
   @Override
-  public @Nullable MemorySegment bf16Rows() {
+  public @Nullable MemorySegment bf16Stored() {
     return data.isNative() ? data : null;
   }
 

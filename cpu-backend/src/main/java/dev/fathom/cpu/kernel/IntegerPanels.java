@@ -288,8 +288,8 @@ final class IntegerPanels extends Matrix implements Integers {
   }
 
   @Override
-  public boolean bf16InPanels() {
-    return true;
+  public Bf16Layout bf16Layout() {
+    return Bf16Layout.PANELS_OF_64;
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.fathom.cpu.kernel;
 
 import dev.fathom.backend.ActivationMode;
 import dev.fathom.backend.LargePageArena;
+import dev.fathom.backend.WeightPlacement;
 import dev.fathom.quant.BlockScaleLayout;
 import dev.fathom.quant.Int4Layout;
 import dev.fathom.quant.Int8Layout;
@@ -16,14 +17,15 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A weight matrix [R, C] as the kernels stream it, one class a format: {@link RowMatrix} where the
- * stored bytes are read in place, {@link IntegerPanels} where they were repacked.
+ * stored bytes are read in place, {@link Bf16Panels} and {@link IntegerPanels} where they were
+ * repacked.
  *
  * <p>A product element depends on its row and its vector alone: multiplying one vector or many, all
  * rows or some, gives the same bits.
  *
  * <p>Immutable; any number of threads may multiply at once.
  */
-public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
+public abstract sealed class Matrix permits RowMatrix, Bf16Panels, IntegerPanels {
 
   private static final long ALIGNMENT = 64;
 
@@ -36,16 +38,24 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
   }
 
   /**
-   * Returns the kernel view of a stored matrix. Formats of integers are copied; of all others the
-   * stored bytes are read, which must stay.
+   * Returns the kernel view of a stored matrix. Of what {@link #repacks} tells the weights are
+   * copied; of all else the stored bytes are read, which must stay.
    *
+   * @param placement whether weights may be copied that can be read where they lie
    * @param mode whether integers may meet rounded activations
    * @param allocator memory of copies
    */
-  public static Matrix of(WeightMatrix source, ActivationMode mode, SegmentAllocator allocator) {
+  public static Matrix of(
+      WeightMatrix source,
+      WeightPlacement placement,
+      ActivationMode mode,
+      SegmentAllocator allocator) {
     return switch (source.format()) {
       case F32 -> new F32Matrix(source);
-      case BF16 -> new Bf16Matrix(source);
+      case BF16 ->
+          repacks(source.format(), source.rows(), placement)
+              ? Bf16Panels.of(source, allocator)
+              : new Bf16Matrix(source.rows(), source.cols(), source.data());
       case F16 -> F16Matrix.isFinite(source.data()) ? new F16Matrix(source) : decoded(source);
       case FP8_E4M3 -> fp8(source);
       case MXFP4 -> Mxfp4Matrix.fits(source) ? new Mxfp4Matrix(source) : decoded(source);
@@ -100,6 +110,20 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
     return allocator.allocate(source.byteSize(), ALIGNMENT).copyFrom(source);
   }
 
+  /** Returns whether {@link #of} copies the weights of a matrix, so that its source may go. */
+  public static boolean repacks(WeightFormat format, int rows, WeightPlacement placement) {
+    return switch (format) {
+      case INT8, INT4 -> true;
+      case BF16 -> placement == WeightPlacement.PACKED && Bf16Panels.fits(rows);
+      case F32, F16, FP8_E4M3, MXFP4 -> false;
+    };
+  }
+
+  /** Returns the bytes that {@link #of} allocates for a matrix of bfloat16 that it copies. */
+  public static long bf16Bytes(int rows, int cols) {
+    return Bf16Panels.bytes(rows, cols);
+  }
+
   /**
    * Returns an upper bound of the bytes that {@link #of} allocates for a matrix of 8-bit or 4-bit
    * integers whose groups have at least 32 columns.
@@ -120,7 +144,8 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
 
   /** Returns the floats of scratch of a thread that multiplies matrices of so many columns. */
   public static int scratchLen(int cols) {
-    return Math.max(Tile.scratchLen(cols), IntegerPanels.scratch(cols));
+    int panels = Math.max(Bf16Panels.scratch(cols), IntegerPanels.scratch(cols));
+    return Math.max(Tile.scratchLen(cols), panels);
   }
 
   /**
@@ -151,23 +176,23 @@ public abstract sealed class Matrix permits RowMatrix, IntegerPanels {
     return source::decodeRow;
   }
 
-  /** Returns the rows if they lie in native memory as bfloat16, one after the other, or null. */
-  public @Nullable MemorySegment bf16Rows() {
+  /** Returns how the rows lie that {@link #bf16Stored} returns or {@link #decodeBf16} writes. */
+  public Bf16Layout bf16Layout() {
+    return Bf16Layout.ROWS;
+  }
+
+  /** Returns all rows if they lie in native memory as bfloat16, or null. */
+  public @Nullable MemorySegment bf16Stored() {
     return null;
   }
 
-  /** Returns whether {@link #decodeBf16} writes a panel and not rows. */
-  public boolean bf16InPanels() {
-    return false;
-  }
-
   /**
-   * Writes rows as bfloat16, rounded to nearest and ties away from zero: one after the other, or as
-   * a panel of 64 rows, [columns / 2][64][2], whose columns are filled up to a multiple of 32.
+   * Writes rows as bfloat16, rounded to nearest and ties away from zero; not for matrices that have
+   * {@link #bf16Stored}.
    *
    * @param from first row, a multiple of 64
    * @param to end of the rows, at most 64 further on
-   * @param out native memory for 64 rows of columns that are filled up so
+   * @param out native memory for 64 rows of columns that are filled up to a multiple of 32
    * @param scratch {@link #scratchLen} floats that belong to this thread
    */
   public abstract void decodeBf16(int from, int to, MemorySegment out, float[] scratch);

@@ -3,6 +3,7 @@ package dev.fathom.cpu.onednn;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.fathom.cpu.kernel.Bf16Layout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
@@ -19,8 +20,10 @@ final class Product implements AutoCloseable {
   private static final int BF16 = 2;
   private static final int F32 = 3;
 
-  /** Where columns 2 k and 2 k + 1 of 64 rows lie together: [C / 2][64][2], and so on. */
-  private static final int PANEL = 384;
+  /** Where columns 2 k and 2 k + 1 of 32 or 64 rows lie together: [panel][C / 2][32][2]. */
+  private static final int PANELS_OF_32 = 382;
+
+  private static final int PANELS_OF_64 = 384;
 
   private static final int SOURCE = 1;
   private static final int RESULT = 17;
@@ -46,8 +49,8 @@ final class Product implements AutoCloseable {
    * @param vectors M
    * @param cols C, and for panels rounded up to 32
    * @param vectorStride elements from one vector to the next
-   * @param rows rows, {@link Products#ROWS} for panels
-   * @param panel whether weights lie in a panel or row by row
+   * @param rows rows, as many as panels hold for these
+   * @param layout of the weights
    */
   Product(
       Library library,
@@ -55,7 +58,7 @@ final class Product implements AutoCloseable {
       int cols,
       int vectorStride,
       int rows,
-      boolean panel,
+      Bf16Layout layout,
       Arena arena) {
     this.library = library;
     this.pointer = arena.allocate(JAVA_LONG);
@@ -63,7 +66,12 @@ final class Product implements AutoCloseable {
     library.useOneThread();
     try (Arena dims = Arena.ofConfined()) {
       long source = rowMajor(dims, BF16, vectors, cols, vectorStride, 1);
-      long weights = panel ? panel(dims, cols) : rowMajor(dims, BF16, cols, rows, 1, cols);
+      long weights =
+          switch (layout) {
+            case ROWS -> rowMajor(dims, BF16, cols, rows, 1, cols);
+            case PANELS_OF_32 -> panels(dims, cols, rows, PANELS_OF_32);
+            case PANELS_OF_64 -> panels(dims, cols, rows, PANELS_OF_64);
+          };
       long result = rowMajor(dims, F32, vectors, rows, Products.ROWS, 1);
       long description = describe(source, weights, result);
       long pad = (long) library.queryDescription.invokeExact(description, QUERY_SCRATCHPAD, 0);
@@ -114,9 +122,9 @@ final class Product implements AutoCloseable {
     return pointer.get(JAVA_LONG, 0);
   }
 
-  private long panel(Arena arena, int cols) throws Throwable {
-    long dims = pair(arena, cols, Products.ROWS).address();
-    Library.check((int) library.describeTag.invokeExact(pointer.address(), 2, dims, BF16, PANEL));
+  private long panels(Arena arena, int cols, int rows, int tag) throws Throwable {
+    long dims = pair(arena, cols, rows).address();
+    Library.check((int) library.describeTag.invokeExact(pointer.address(), 2, dims, BF16, tag));
     return pointer.get(JAVA_LONG, 0);
   }
 

@@ -3,6 +3,7 @@ package dev.fathom.cpu.onednn;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import dev.fathom.cpu.kernel.Bf16Layout;
 import dev.fathom.cpu.kernel.Matrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -26,7 +27,7 @@ final class Worker implements AutoCloseable {
   private @Nullable Thread thread;
 
   /** The products with rows of one length in one layout, by rows and classes of vectors. */
-  private record Shapes(int cols, boolean panel, @Nullable Product[][] products) {}
+  private record Shapes(int cols, Bf16Layout layout, @Nullable Product[][] products) {}
 
   Worker(Library library, int cols, Arena arena) {
     this.scratch = new float[Matrix.scratchLen(cols)];
@@ -55,9 +56,9 @@ final class Worker implements AutoCloseable {
 
   /** Returns the address of the rows from a multiple of {@link Products#ROWS} on. */
   long weights(Matrix matrix, int row) {
-    MemorySegment stored = matrix.bf16Rows();
+    MemorySegment stored = matrix.bf16Stored();
     if (stored != null) {
-      return stored.address() + (long) row * matrix.cols() * Short.BYTES;
+      return stored.address() + (long) row * cols(matrix) * Short.BYTES;
     }
     int end = Math.min(matrix.rows(), row + ROWS);
     matrix.decodeBf16(row, end, panel, scratch);
@@ -67,7 +68,13 @@ final class Worker implements AutoCloseable {
   /** Multiplies a block of rows with m vectors. */
   void multiply(Matrix matrix, int row, long weights, long vectors, int m) {
     // A panel is whole; of stored rows those behind the last one are not ours to read.
-    int rows = matrix.bf16Rows() == null ? ROWS : Math.min(ROWS, matrix.rows() - row);
+    int left = matrix.rows() - row;
+    int rows =
+        switch (matrix.bf16Layout()) {
+          case ROWS -> matrix.bf16Stored() == null ? ROWS : Math.min(ROWS, left);
+          case PANELS_OF_32 -> left <= ROWS / 2 ? ROWS / 2 : ROWS;
+          case PANELS_OF_64 -> ROWS;
+        };
     Product product = product(matrix, rows, m);
     product.run(stream, vectors, weights, results.address(), pad(product.padBytes()));
   }
@@ -88,16 +95,16 @@ final class Worker implements AutoCloseable {
   }
 
   private Product product(Matrix matrix, int rows, int m) {
-    boolean isPanel = matrix.bf16InPanels();
+    Bf16Layout layout = matrix.bf16Layout();
     Shapes found = null;
     for (int i = 0; i < shapes.size(); i++) {
       Shapes some = shapes.get(i);
-      if (some.cols == matrix.cols() && some.panel == isPanel) {
+      if (some.cols == matrix.cols() && some.layout == layout) {
         found = some;
       }
     }
     if (found == null) {
-      found = new Shapes(matrix.cols(), isPanel, new Product[ROWS + 1][]);
+      found = new Shapes(matrix.cols(), layout, new Product[ROWS + 1][]);
       shapes.add(found);
     }
     @Nullable Product[] ofRows = found.products[rows];
@@ -108,11 +115,16 @@ final class Worker implements AutoCloseable {
     Product product = ofRows[index(m)];
     if (product == null) {
       int padded = Products.padded(matrix.cols());
-      int cols = isPanel ? padded : matrix.cols();
-      product = new Product(library, capacity(m), cols, padded, rows, isPanel, arena);
+      product = new Product(library, capacity(m), cols(matrix), padded, rows, layout, arena);
       ofRows[index(m)] = product;
     }
     return product;
+  }
+
+  /** Returns the columns of a matrix as they lie: those of panels are filled up. */
+  private static int cols(Matrix matrix) {
+    boolean isInRows = matrix.bf16Layout() == Bf16Layout.ROWS;
+    return isInRows ? matrix.cols() : Products.padded(matrix.cols());
   }
 
   /** Returns the number of vectors that so many are multiplied as: at most an eighth too much. */

@@ -3,6 +3,7 @@ package dev.fathom.cpu.kernel;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.fathom.backend.ActivationMode;
+import dev.fathom.backend.WeightPlacement;
 import dev.fathom.quant.E2m1;
 import dev.fathom.quant.Int4Layout;
 import dev.fathom.quant.Int8Layout;
@@ -160,7 +161,7 @@ class IntegerMatrixTest {
   void withFloatActivationsProductsAreThoseOfTheDequantizedWeights(
       int bits, int rows, int cols, int group, boolean zeros) {
     WeightMatrix source = matrix(bits, rows, cols, group, zeros);
-    Matrix exact = Matrix.of(source, ActivationMode.FLOAT, arena);
+    Matrix exact = Matrix.of(source, WeightPlacement.IN_PLACE, ActivationMode.FLOAT, arena);
     float[] in = gaussian(6 * cols);
     assertNear(source, in, 6, multiply(exact, in, 6, 0, rows), 1e-6);
     assertNear(source, in, 1, multiply(exact, in, 1, 0, rows), 1e-6);
@@ -171,7 +172,7 @@ class IntegerMatrixTest {
   void withIntegerActivationsProductsAreThoseOfTheRoundedActivations(
       int bits, int rows, int cols, int group, boolean zeros) {
     WeightMatrix source = matrix(bits, rows, cols, group, zeros);
-    Matrix matrix = Matrix.of(source, ActivationMode.INTEGER, arena);
+    Matrix matrix = Matrix.of(source, WeightPlacement.IN_PLACE, ActivationMode.INTEGER, arena);
     boolean isInteger = group == cols || group % 32 == 0;
     assertThat(matrix instanceof IntegerPanels).isEqualTo(isInteger);
     float[] in = gaussian(6 * cols);
@@ -186,7 +187,7 @@ class IntegerMatrixTest {
       int bits, int rows, int cols, int group, boolean zeros) {
     WeightMatrix source = matrix(bits, rows, cols, group, zeros);
     for (ActivationMode mode : ActivationMode.values()) {
-      Matrix matrix = Matrix.of(source, mode, arena);
+      Matrix matrix = Matrix.of(source, WeightPlacement.IN_PLACE, mode, arena);
       float[] in = gaussian(7 * cols);
       float[] all = multiply(matrix, in, 7, 0, rows);
       int cut = rows / 3;
@@ -209,7 +210,7 @@ class IntegerMatrixTest {
       int bits, int rows, int cols, int group, boolean zeros) {
     WeightMatrix source = matrix(bits, rows, cols, group, zeros);
     for (ActivationMode mode : ActivationMode.values()) {
-      Matrix matrix = Matrix.of(source, mode, arena);
+      Matrix matrix = Matrix.of(source, WeightPlacement.IN_PLACE, mode, arena);
       float[] got = new float[cols + 2];
       for (int r = 0; r < rows; r++) {
         matrix.reader(source).read(r, got, 2);
@@ -246,7 +247,13 @@ class IntegerMatrixTest {
                   new Int8Layout(1, cols, cols, WeightFormat.F32), data, scale, null, null);
       float[] in = new float[cols];
       Arrays.fill(in, -5f);
-      float[] got = multiply(Matrix.of(source, ActivationMode.INTEGER, arena), in, 1, 0, 1);
+      float[] got =
+          multiply(
+              Matrix.of(source, WeightPlacement.IN_PLACE, ActivationMode.INTEGER, arena),
+              in,
+              1,
+              0,
+              1);
       double want = 5.0 * cols * (bits == 4 ? 8 : 128);
       assertThat(Math.abs(got[0] - want)).isLessThan(1e-6 * want);
     }
@@ -281,7 +288,7 @@ class IntegerMatrixTest {
     for (int i = 0; i < in.length; i++) {
       in[i] = i % 32 == 31 ? 127 : extremeOr(-127, 127);
     }
-    Matrix matrix = Matrix.of(source, ActivationMode.INTEGER, arena);
+    Matrix matrix = Matrix.of(source, WeightPlacement.IN_PLACE, ActivationMode.INTEGER, arena);
     assertThat(matrix).isInstanceOf(IntegerPanels.class);
     int[][] parts = {{0, rows}, {0, 3}, {5, 31}, {29, 66}, {32, 64}, {64, rows}, {70, 71}};
     for (int[] part : parts) {
@@ -334,7 +341,7 @@ class IntegerMatrixTest {
   @Test
   void activationsThatAreNotFiniteGiveNanAndZerosGiveZero() {
     WeightMatrix source = matrix(8, 3, 64, 64, false);
-    Matrix matrix = Matrix.of(source, ActivationMode.INTEGER, arena);
+    Matrix matrix = Matrix.of(source, WeightPlacement.IN_PLACE, ActivationMode.INTEGER, arena);
     float[] in = new float[64];
     assertThat(multiply(matrix, in, 1, 0, 3)).containsOnly(0f);
     in[40] = Float.NaN;
@@ -365,7 +372,7 @@ class IntegerMatrixTest {
               layout,
               arena.allocateFrom(ValueLayout.JAVA_BYTE, codes),
               arena.allocateFrom(ValueLayout.JAVA_BYTE, scales));
-      Matrix matrix = Matrix.of(source, ActivationMode.FLOAT, arena);
+      Matrix matrix = Matrix.of(source, WeightPlacement.IN_PLACE, ActivationMode.FLOAT, arena);
       for (int c = 0; c < cols; c++) {
         float[] unit = new float[cols];
         unit[c] = 1;
@@ -397,7 +404,7 @@ class IntegerMatrixTest {
               layout,
               bytes(layout.weightBytes()),
               arena.allocateFrom(ValueLayout.JAVA_BYTE, scales));
-      Matrix matrix = Matrix.of(source, ActivationMode.FLOAT, arena);
+      Matrix matrix = Matrix.of(source, WeightPlacement.IN_PLACE, ActivationMode.FLOAT, arena);
       float[] in = gaussian(6 * cols);
       float[] got = multiply(matrix, in, 6, 0, 21);
       assertNear(source, in, 6, got, 1e-6);
@@ -429,8 +436,11 @@ class IntegerMatrixTest {
     }
     Matrix wide =
         Matrix.of(
-            WeightMatrix.int4(layout, data, scales, points, null), ActivationMode.INTEGER, arena);
-    Matrix narrow = Matrix.of(halves, ActivationMode.INTEGER, arena);
+            WeightMatrix.int4(layout, data, scales, points, null),
+            WeightPlacement.IN_PLACE,
+            ActivationMode.INTEGER,
+            arena);
+    Matrix narrow = Matrix.of(halves, WeightPlacement.IN_PLACE, ActivationMode.INTEGER, arena);
     for (int n : new int[] {1, 6}) {
       float[] in = gaussian(n * cols);
       float[] got = multiply(narrow, in, n, 0, rows);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.fathom.backend.ActivationMode;
+import dev.fathom.backend.WeightPlacement;
 import dev.fathom.quant.BlockFp8Quantizer;
 import dev.fathom.quant.BlockScaleLayout;
 import dev.fathom.quant.Int8Layout;
@@ -74,7 +75,8 @@ class MatrixTest {
   }
 
   private static RowMatrix matrix(WeightMatrix source) {
-    return (RowMatrix) Matrix.of(source, ActivationMode.FLOAT, Arena.ofAuto());
+    return (RowMatrix)
+        Matrix.of(source, WeightPlacement.IN_PLACE, ActivationMode.FLOAT, Arena.ofAuto());
   }
 
   private static float[] multiply(Matrix matrix, float[] in, int n, int from, int to) {

@@ -3,6 +3,7 @@ package dev.fathom.cpu.kernel;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.fathom.backend.ActivationMode;
+import dev.fathom.backend.WeightPlacement;
 import dev.fathom.quant.BlockFp8Quantizer;
 import dev.fathom.quant.BlockScaleLayout;
 import dev.fathom.quant.WeightFormat;
@@ -83,7 +84,12 @@ class ScalarStartTest {
   @MethodSource("matrices")
   void products(WeightFormat format, int cols) {
     RowMatrix matrix =
-        (RowMatrix) Matrix.of(weights(format, cols), ActivationMode.FLOAT, Arena.ofAuto());
+        (RowMatrix)
+            Matrix.of(
+                weights(format, cols),
+                WeightPlacement.IN_PLACE,
+                ActivationMode.FLOAT,
+                Arena.ofAuto());
     assertThat(matrix.hasScalarRows()).isEqualTo(cols % 64 == 0);
     int n = 5;
     float[] in = gaussian(n * cols);
@@ -106,7 +112,12 @@ class ScalarStartTest {
   @MethodSource("matrices")
   void rowsInNaturalOrder(WeightFormat format, int cols) {
     RowMatrix matrix =
-        (RowMatrix) Matrix.of(weights(format, cols), ActivationMode.FLOAT, Arena.ofAuto());
+        (RowMatrix)
+            Matrix.of(
+                weights(format, cols),
+                WeightPlacement.IN_PLACE,
+                ActivationMode.FLOAT,
+                Arena.ofAuto());
     assertSameBits(() -> {
       float[] out = new float[cols + 3];
       matrix.decodeNatural(17, out, 2);

@@ -3,6 +3,7 @@ package dev.fathom.cpu.onednn;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.fathom.backend.ActivationMode;
+import dev.fathom.backend.WeightPlacement;
 import dev.fathom.cpu.kernel.Matrix;
 import dev.fathom.quant.BlockFp8Quantizer;
 import dev.fathom.quant.BlockScaleLayout;
@@ -62,14 +63,23 @@ class ProductsTest {
       {100, 96, 129}
     };
     return Stream.of(
-            "f32", "bf16", "f16", "fp8", "fp8 of 32", "int8", "int8 zeros", "int4", "int4 zeros")
+            "f32",
+            "bf16",
+            "bf16 rows",
+            "f16",
+            "fp8",
+            "fp8 of 32",
+            "int8",
+            "int8 zeros",
+            "int4",
+            "int4 zeros")
         .flatMap(f -> Stream.of(sizes).map(s -> Arguments.of(f, s[0], s[1], s[2])));
   }
 
   private WeightMatrix weights(String format, int rows, int cols) {
     return switch (format) {
       case "f32" -> dense(WeightFormat.F32, rows, cols);
-      case "bf16" -> dense(WeightFormat.BF16, rows, cols);
+      case "bf16", "bf16 rows" -> dense(WeightFormat.BF16, rows, cols);
       case "f16" -> dense(WeightFormat.F16, rows, cols);
       case "fp8" -> fp8(rows, cols, 128);
       case "fp8 of 32" -> fp8(rows, cols, 32);
@@ -150,7 +160,17 @@ class ProductsTest {
   }
 
   private Matrix matrix(WeightMatrix source) {
-    return Matrix.of(source, ActivationMode.INTEGER, arena);
+    return Matrix.of(source, WeightPlacement.PACKED, ActivationMode.INTEGER, arena);
+  }
+
+  private Matrix matrix(String format, int rows, int cols) {
+    return matrix(format, weights(format, rows, cols));
+  }
+
+  private Matrix matrix(String format, WeightMatrix source) {
+    return format.equals("bf16 rows")
+        ? Matrix.of(source, WeightPlacement.IN_PLACE, ActivationMode.INTEGER, arena)
+        : matrix(source);
   }
 
   private static Products products(int threads) {
@@ -177,7 +197,7 @@ class ProductsTest {
     float[] in = gaussian(n * cols);
     float[] got;
     try (Products products = products(1)) {
-      got = multiply(products, matrix(source), in, n);
+      got = multiply(products, matrix(format, source), in, n);
     }
     float[] row = new float[cols];
     for (int r = 0; r < rows; r++) {
@@ -201,7 +221,7 @@ class ProductsTest {
   @MethodSource("cases")
   void partsOfRowsAndVectorsOfTwoThreadsAreThoseOfAll(String format, int rows, int cols, int n)
       throws InterruptedException {
-    Matrix matrix = matrix(weights(format, rows, cols));
+    Matrix matrix = matrix(format, rows, cols);
     float[] in = gaussian(n * cols);
     try (Products products = products(2)) {
       float[] want = multiply(products, matrix, in, n);
