@@ -10,5 +10,12 @@ public enum Bf16Layout {
    */
   PANELS_OF_32,
   /** 64 rows together: [C / 2][64][2], columns filled up to a multiple of 32. */
-  PANELS_OF_64
+  PANELS_OF_64;
+
+  private static final int COLUMNS = 32;
+
+  /** Returns the columns that so many are filled up to in panels. */
+  public static int padded(int cols) {
+    return Math.ceilDiv(cols, COLUMNS) * COLUMNS;
+  }
 }

@@ -13,7 +13,7 @@ import java.util.Arrays;
 /**
  * Rows of bfloat16 in panels of {@link #P}, with a row in each lane: columns 2 k and 2 k + 1 of all
  * rows of a panel lie together, [panel][C / 2][P][2]. Rows are filled up to whole panels, columns
- * to a multiple of {@link #COLUMNS}.
+ * to a multiple of 32 ({@link Bf16Layout#padded}).
  *
  * <p>A product element is a float32 sum over blocks of {@link #BLOCK} columns, in rising order; the
  * sum of a block is one chain of fused multiply-adds, in rising order too. So it depends neither on
@@ -30,9 +30,6 @@ final class Bf16Panels extends Matrix {
 
   /** Columns whose products are summed by themselves. */
   static final int BLOCK = 256;
-
-  /** Columns are filled up to a multiple of this, with zeros. */
-  static final int COLUMNS = 32;
 
   /** Most vectors that are packed together. */
   private static final int TOGETHER = 64;
@@ -64,11 +61,7 @@ final class Bf16Panels extends Matrix {
   }
 
   private static long panelBytes(int cols) {
-    return (long) padded(cols) * P * Short.BYTES;
-  }
-
-  private static int padded(int cols) {
-    return Math.ceilDiv(cols, COLUMNS) * COLUMNS;
+    return (long) Bf16Layout.padded(cols) * P * Short.BYTES;
   }
 
   /** Returns whether a matrix of so many rows is worth a panel. */
@@ -89,7 +82,7 @@ final class Bf16Panels extends Matrix {
   /** Copies rows of bfloat16 that lie one after the other. */
   static Bf16Panels of(WeightMatrix source, SegmentAllocator allocator) {
     Bf16Panels panels = new Bf16Panels(source.rows(), source.cols(), allocator);
-    int pairs = padded(source.cols()) / 2;
+    int pairs = Bf16Layout.padded(source.cols()) / 2;
     int[] panel = new int[pairs * P];
     int[] rows = new int[4 * pairs];
     for (int first = 0; first < source.rows(); first += P) {

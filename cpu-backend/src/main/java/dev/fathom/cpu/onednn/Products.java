@@ -1,5 +1,6 @@
 package dev.fathom.cpu.onednn;
 
+import dev.fathom.cpu.kernel.Bf16Layout;
 import dev.fathom.cpu.kernel.Bf16Round;
 import dev.fathom.cpu.kernel.Matrix;
 import java.lang.foreign.Arena;
@@ -27,9 +28,6 @@ public final class Products implements AutoCloseable {
 
   /** Most vectors of one call. */
   static final int MOST = 512;
-
-  /** Columns of vectors and of panels are filled up to a multiple of this. */
-  private static final int COLUMNS = 32;
 
   /** Bytes of the library's own scratch that the first shapes need. */
   static final long PAD_BYTES = 1 << 18;
@@ -67,7 +65,7 @@ public final class Products implements AutoCloseable {
 
   /** Returns the elements that a vector of so many takes. */
   public static int padded(int cols) {
-    return Math.ceilDiv(cols, COLUMNS) * COLUMNS;
+    return Bf16Layout.padded(cols);
   }
 
   /** Returns an upper bound of the bytes that products of these sizes take, but compiled code. */
