@@ -3,9 +3,11 @@ package dev.fathom.cpu;
 import dev.fathom.cpu.kernel.Dot;
 import dev.fathom.cpu.kernel.HeadLanes;
 import dev.fathom.cpu.kernel.Lanes;
+import dev.fathom.cpu.kernel.LatentRows;
 import dev.fathom.cpu.kernel.Softmax;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.WeightedSum;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
@@ -122,13 +124,33 @@ final class HeadScratch {
    */
   void addLanes(int place, int n, int m, int keyWidth, WeightedSum sums) {
     int valueWidth = sums.len();
+    HeadLanes.scores(keys, m, keyWidth, queries, place * HEADS * keyWidth, scores);
+    weighLanes(place, n, m, valueWidth);
+    sums.add(scores, 0, keys, m, state, place * HEADS * row(valueWidth), n);
+  }
+
+  /**
+   * Adds {@link #CHUNK} positions that lie side by side in the cache to the {@link #HEADS} rows of
+   * a place, with the bits of the other method.
+   *
+   * @param cache of which {@link LatentRows#fits} rows
+   * @param at first byte of the first position
+   */
+  void addLanes(int place, MemorySegment cache, long at, int keyWidth, int valueWidth) {
+    int row = row(valueWidth);
+    LatentRows.scores(cache, at, CHUNK, queries, place * HEADS * keyWidth, scores);
+    weighLanes(place, HEADS, CHUNK, valueWidth);
+    LatentRows.add(cache, at, CHUNK, scores, state, place * HEADS * row, row);
+  }
+
+  /** Turns the scores of m positions into weights and rescales the n rows of a place. */
+  private void weighLanes(int place, int n, int m, int valueWidth) {
     int row = row(valueWidth);
     int at = place * HEADS * row;
     for (int i = 0; i < n; i++) {
       max[i] = state[at + i * row + valueWidth];
       sum[i] = state[at + i * row + valueWidth + 1];
     }
-    HeadLanes.scores(keys, m, keyWidth, queries, place * HEADS * keyWidth, scores);
     HeadLanes.weigh(scores, m, max, sum, factors);
     for (int i = 0; i < n; i++) {
       int target = at + i * row;
@@ -138,7 +160,6 @@ final class HeadScratch {
       state[target + valueWidth] = max[i];
       state[target + valueWidth + 1] = sum[i];
     }
-    sums.add(scores, 0, keys, m, state, at, n);
   }
 
   /** Turns the m scores of head i into weights and rescales what earlier chunks gave. */

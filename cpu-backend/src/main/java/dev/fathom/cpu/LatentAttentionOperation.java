@@ -1,10 +1,13 @@
 package dev.fathom.cpu;
 
 import dev.fathom.backend.Adapter;
+import dev.fathom.cpu.kernel.LatentRows;
 import dev.fathom.cpu.kernel.RowMatrix;
+import dev.fathom.cpu.kernel.ScalarStart;
 import dev.fathom.cpu.kernel.Sum;
 import dev.fathom.cpu.kernel.Vectors;
 import dev.fathom.cpu.kernel.WeightedSum;
+import dev.fathom.kvcache.KvFormat;
 import dev.fathom.program.Op;
 import dev.fathom.program.Value;
 import java.util.Arrays;
@@ -53,6 +56,7 @@ final class LatentAttentionOperation implements Operation {
   private final int rank;
   private final int vDim;
   private final int tile;
+  private final boolean readsInPlace;
   private final WeightedSum absorbed;
   private final WeightedSum values;
   private final ThreadTeam.RangeWork absorb = this::absorb;
@@ -97,6 +101,11 @@ final class LatentAttentionOperation implements Operation {
     this.vDim = op.vHeadDim();
     this.tile = LatentScratch.tokens(op, step.options().maxTokens());
     int width = rank + rope;
+    this.readsInPlace =
+        numSelected == 0
+            && layer.layout().format() == KvFormat.F32
+            && layer.layout().blockTokens() % HeadScratch.CHUNK == 0
+            && LatentRows.fits(width, rank);
     this.absorbed = new WeightedSum(heads * (nope + rope), rank, heads * width, rank);
     this.values = HeadScratch.sumsOfLanes(rank, width);
     this.ordered = new Vectors(latent.ordered(), rank, latent.identity());
@@ -297,6 +306,13 @@ final class LatentAttentionOperation implements Operation {
     }
     for (int at = first; at < end; at += HeadScratch.CHUNK) {
       int m = Math.min(HeadScratch.CHUNK, end - at);
+      if (staysInPlace(t, at, count)) {
+        long row = kv.rowByte(layer, step.batch(), step.batch().sequenceOf(t), at);
+        for (int p = 0; p < places; p++) {
+          s.addLanes(p, layer.blocks(), row, width, rank);
+        }
+        continue;
+      }
       gather(t, at, m, s.keys);
       for (int p = 0; p < places; p++) {
         int seen = tokens == 1 ? m : Math.min(m, numAttended(t + p) - at);
@@ -305,6 +321,17 @@ final class LatentAttentionOperation implements Operation {
         }
       }
     }
+  }
+
+  /**
+   * Returns whether token t, and so those behind it too, attends to all positions of the chunk that
+   * begins at one, and count heads fill their places.
+   */
+  private boolean staysInPlace(int t, int at, int count) {
+    return readsInPlace
+        && numAttended(t) >= at + HeadScratch.CHUNK
+        && count % HeadScratch.HEADS == 0
+        && !ScalarStart.isOn();
   }
 
   /** Reads the first-th to (first + m)-th position that token t attends to. */

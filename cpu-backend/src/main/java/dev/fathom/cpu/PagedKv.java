@@ -88,7 +88,8 @@ final class PagedKv implements AutoCloseable {
     return layer;
   }
 
-  private long rowByte(Layer layer, StepBatch batch, int sequence, int position) {
+  /** Returns the first byte of a position of a sequence in the memory of a layer. */
+  long rowByte(Layer layer, StepBatch batch, int sequence, int position) {
     int slots = layer.layout().blockTokens();
     int block = batch.block(sequence, layer.group(), position / slots);
     return layer.layout().slotOffset(block * slots + position % slots);
