@@ -14,6 +14,7 @@ import dev.fathom.backend.ProgramSet;
 import dev.fathom.backend.WeightPlacement;
 import dev.fathom.cpu.kernel.Lanes;
 import dev.fathom.cpu.kernel.Matrix;
+import dev.fathom.cpu.kernel.Sharing;
 import dev.fathom.cpu.kernel.VectorWidth;
 import dev.fathom.cpu.onednn.Products;
 import dev.fathom.error.BackendException;
@@ -40,6 +41,9 @@ final class CpuBackend implements Backend {
 
   /** Multiplications below which a dispatch costs more than it brings. */
   private static final long WORTH_A_DISPATCH = 1 << 16;
+
+  /** Weights of a matrix that several threads repack. */
+  private static final long WORTH_SHARING = 1 << 20;
 
   private final ThreadTeam team;
   private final ActivationMode activations;
@@ -137,8 +141,14 @@ final class CpuBackend implements Backend {
 
   @Override
   public PlacedWeight place(WeightRef weight, WeightMatrix source) {
-    Matrix matrix = Matrix.of(source, placement, activations, arena);
+    boolean isShared = (long) source.rows() * source.cols() >= WORTH_SHARING;
+    Matrix matrix =
+        Matrix.of(source, placement, activations, arena, isShared ? this::share : Sharing.ALONE);
     return new CpuWeight(weight, matrix, matrix.reader(source));
+  }
+
+  private void share(int items, Sharing.Range work) {
+    team.run(items, 1, (from, to, part) -> work.run(from, to));
   }
 
   @Override

@@ -80,25 +80,29 @@ final class Bf16Panels extends Matrix {
   }
 
   /** Copies rows of bfloat16 that lie one after the other. */
-  static Bf16Panels of(WeightMatrix source, SegmentAllocator allocator) {
+  static Bf16Panels of(WeightMatrix source, SegmentAllocator allocator, Sharing sharing) {
     Bf16Panels panels = new Bf16Panels(source.rows(), source.cols(), allocator);
-    int pairs = Bf16Layout.padded(source.cols()) / 2;
+    sharing.run(Math.ceilDiv(source.rows(), P), (from, to) -> panels.fill(source, from, to));
+    return panels;
+  }
+
+  /** Copies the rows of panels [from, to). */
+  private void fill(WeightMatrix source, int from, int to) {
+    int pairs = Bf16Layout.padded(cols()) / 2;
     int[] panel = new int[pairs * P];
     int[] rows = new int[4 * pairs];
-    for (int first = 0; first < source.rows(); first += P) {
+    for (int p = from; p < to; p++) {
       Arrays.fill(panel, 0);
-      for (int i = 0; i < P && first + i < source.rows(); i += 4) {
-        int n = Math.min(4, source.rows() - first - i);
+      for (int i = 0; i < P && p * P + i < rows(); i += 4) {
+        int n = Math.min(4, rows() - p * P - i);
         Arrays.fill(rows, 0);
         for (int k = 0; k < n; k++) {
-          readRow(source, first + i + k, rows, k * pairs);
+          readRow(source, p * P + i + k, rows, k * pairs);
         }
         interleave(rows, pairs, panel, i);
       }
-      long at = first / P * panels.panelBytes;
-      MemorySegment.copy(panel, 0, panels.data, INT, at, panel.length);
+      MemorySegment.copy(panel, 0, data, INT, p * panelBytes, panel.length);
     }
-    return panels;
   }
 
   private static void readRow(WeightMatrix source, int r, int[] out, int off) {

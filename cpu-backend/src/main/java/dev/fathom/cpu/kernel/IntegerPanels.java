@@ -140,24 +140,28 @@ final class IntegerPanels extends Matrix implements Integers {
     return padded * (Activation.BLOCK * bits / 8 + Float.BYTES + Short.BYTES);
   }
 
-  static IntegerPanels of(Integers source, SegmentAllocator allocator) {
+  static IntegerPanels of(Integers source, SegmentAllocator allocator, Sharing sharing) {
     IntegerPanels panels = new IntegerPanels(source, allocator);
-    int len = panels.panelBytes / Integer.BYTES;
+    sharing.run(Math.ceilDiv(source.rows(), P), (from, to) -> panels.fill(source, from, to));
+    return panels;
+  }
+
+  /** Copies the rows of panels [from, to). */
+  private void fill(Integers source, int from, int to) {
+    int len = panelBytes / Integer.BYTES;
     int[] panel = new int[STEPS * len];
-    byte[] row = new byte[Activation.blocks(source.cols()) * Activation.BLOCK];
-    for (int first = 0; first < source.rows(); first += P) {
+    byte[] row = new byte[columns];
+    for (int p = from; p < to; p++) {
       Arrays.fill(panel, 0);
-      for (int i = 0; i < Math.min(P, source.rows() - first); i++) {
-        source.codes(first + i, row);
-        panels.interleave(row, i, panel);
-        panels.putScales(source, first, i);
+      for (int i = 0; i < Math.min(P, rows() - p * P); i++) {
+        source.codes(p * P + i, row);
+        interleave(row, i, panel);
+        putScales(source, p * P, i);
       }
       for (int k = 0; k < STEPS; k++) {
-        long at = panels.firstByte(first / P) + k * panels.streamBytes;
-        MemorySegment.copy(panel, k * len, panels.data, INT, at, len);
+        MemorySegment.copy(panel, k * len, data, INT, firstByte(p) + k * streamBytes, len);
       }
     }
-    return panels;
   }
 
   /** Returns where row i of a panel lies among shorts, two in an int, of which it has one half. */

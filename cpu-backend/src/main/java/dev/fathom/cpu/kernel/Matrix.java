@@ -44,23 +44,34 @@ public abstract sealed class Matrix permits RowMatrix, Bf16Panels, IntegerPanels
    * @param placement whether weights may be copied that can be read where they lie
    * @param mode whether integers may meet rounded activations
    * @param allocator memory of copies
+   * @param sharing who copies the panels of a matrix
    */
   public static Matrix of(
       WeightMatrix source,
       WeightPlacement placement,
       ActivationMode mode,
-      SegmentAllocator allocator) {
+      SegmentAllocator allocator,
+      Sharing sharing) {
     return switch (source.format()) {
       case F32 -> new F32Matrix(source);
       case BF16 ->
           repacks(source.format(), source.rows(), placement)
-              ? Bf16Panels.of(source, allocator)
+              ? Bf16Panels.of(source, allocator, sharing)
               : new Bf16Matrix(source.rows(), source.cols(), source.data());
       case F16 -> F16Matrix.isFinite(source.data()) ? new F16Matrix(source) : decoded(source);
       case FP8_E4M3 -> fp8(source);
       case MXFP4 -> Mxfp4Matrix.fits(source) ? new Mxfp4Matrix(source) : decoded(source);
-      case INT8, INT4 -> integers(source, mode, allocator);
+      case INT8, INT4 -> integers(source, mode, allocator, sharing);
     };
+  }
+
+  /** Returns the kernel view of a stored matrix, made on the calling thread. */
+  public static Matrix of(
+      WeightMatrix source,
+      WeightPlacement placement,
+      ActivationMode mode,
+      SegmentAllocator allocator) {
+    return of(source, placement, mode, allocator, Sharing.ALONE);
   }
 
   private static Matrix decoded(WeightMatrix source) {
@@ -75,12 +86,12 @@ public abstract sealed class Matrix permits RowMatrix, Bf16Panels, IntegerPanels
   }
 
   private static Matrix integers(
-      WeightMatrix source, ActivationMode mode, SegmentAllocator allocator) {
+      WeightMatrix source, ActivationMode mode, SegmentAllocator allocator, Sharing sharing) {
     if (source.groupIndex() == null) {
       try (Arena temporary = LargePageArena.open()) {
         Integers stored = new StoredIntegers(source.repack(temporary));
         if (mode != ActivationMode.FLOAT && IntegerPanels.fits(stored)) {
-          return IntegerPanels.of(stored, allocator);
+          return IntegerPanels.of(stored, allocator, sharing);
         }
         if (Int8Matrix.fits(stored)) {
           return Int8Matrix.of(stored, allocator);

@@ -15,13 +15,11 @@ final class StoredIntegers implements Integers {
 
   private final WeightMatrix source;
   private final IntegerLayout layout;
-  private final byte[] packed;
 
   /** Creates a view of a matrix of {@link Int4Layout} or Int8Layout without a group index. */
   StoredIntegers(WeightMatrix source) {
     this.source = source;
     this.layout = (IntegerLayout) Objects.requireNonNull(source.packing());
-    this.packed = new byte[layout.bits() == 4 ? Math.ceilDiv(source.cols(), 2) : source.cols()];
   }
 
   @Override
@@ -66,15 +64,13 @@ final class StoredIntegers implements Integers {
 
   @Override
   public void codes(int r, byte[] out) {
-    MemorySegment data = source.data();
-    MemorySegment.copy(
-        data, ValueLayout.JAVA_BYTE, (long) r * packed.length, packed, 0, packed.length);
-    if (layout.bits() == 8) {
-      System.arraycopy(packed, 0, out, 0, packed.length);
-      return;
-    }
-    for (int c = 0; c < source.cols(); c++) {
-      out[c] = (byte) (((packed[c >> 1] >>> Int4Layout.shift(c)) & 0xF) - MIDDLE_OF_4);
+    int cols = source.cols();
+    int bytes = layout.bits() == 4 ? Math.ceilDiv(cols, 2) : cols;
+    // Pairs go to the end of their place and are read before they are overwritten.
+    int pairs = cols - bytes;
+    MemorySegment.copy(source.data(), ValueLayout.JAVA_BYTE, (long) r * bytes, out, pairs, bytes);
+    for (int c = 0; c < cols && layout.bits() == 4; c++) {
+      out[c] = (byte) (((out[pairs + (c >> 1)] >>> Int4Layout.shift(c)) & 0xF) - MIDDLE_OF_4);
     }
   }
 }
