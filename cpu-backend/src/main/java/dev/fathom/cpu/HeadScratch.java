@@ -84,11 +84,21 @@ final class HeadScratch {
 
   /** Forgets what rows [first, first + n) saw. */
   void begin(int first, int n, int valueWidth) {
+    begin(state, first * row(valueWidth), n, valueWidth);
+  }
+
+  /** Makes n rows from rows[at] on the state of heads that saw nothing. */
+  static void begin(float[] rows, int at, int n, int valueWidth) {
     int row = row(valueWidth);
-    Arrays.fill(state, first * row, (first + n) * row, 0f);
-    for (int i = first; i < first + n; i++) {
-      state[i * row + valueWidth] = Float.NEGATIVE_INFINITY;
+    Arrays.fill(rows, at, at + n * row, 0f);
+    for (int i = 0; i < n; i++) {
+      rows[at + i * row + valueWidth] = Float.NEGATIVE_INFINITY;
     }
+  }
+
+  /** Returns rows for all places, {@link #HEADS} for each. */
+  float[] state() {
+    return state;
   }
 
   /**
@@ -118,47 +128,52 @@ final class HeadScratch {
 
   /**
    * Adds the first m positions of the chunk, whose values are the first elements of its keys, to n
-   * rows from place * {@link #HEADS} on, with the queries of {@link #turn}.
+   * rows from rows[at] on, with the queries of {@link #turn}.
    *
    * @param sums of {@link #sumsOfLanes}
    */
-  void addLanes(int place, int n, int m, int keyWidth, WeightedSum sums) {
-    int valueWidth = sums.len();
+  void addLanes(int place, int n, int m, int keyWidth, WeightedSum sums, float[] rows, int at) {
     HeadLanes.scores(keys, m, keyWidth, queries, place * HEADS * keyWidth, scores);
-    weighLanes(place, n, m, valueWidth);
-    sums.add(scores, 0, keys, m, state, place * HEADS * row(valueWidth), n);
+    weighLanes(n, m, sums.len(), rows, at);
+    sums.add(scores, 0, keys, m, rows, at, n);
   }
 
   /**
-   * Adds {@link #CHUNK} positions that lie side by side in the cache to the {@link #HEADS} rows of
-   * a place, with the bits of the other method.
+   * Adds {@link #CHUNK} positions that lie side by side in the cache to {@link #HEADS} rows, with
+   * the bits of the other method.
    *
    * @param cache of which {@link LatentRows#fits} rows
-   * @param at first byte of the first position
+   * @param position first byte of the first position
    */
-  void addLanes(int place, MemorySegment cache, long at, int keyWidth, int valueWidth) {
-    int row = row(valueWidth);
-    LatentRows.scores(cache, at, CHUNK, queries, place * HEADS * keyWidth, scores);
-    weighLanes(place, HEADS, CHUNK, valueWidth);
-    LatentRows.add(cache, at, CHUNK, scores, state, place * HEADS * row, row);
+  void addLanes(
+      int place,
+      MemorySegment cache,
+      long position,
+      int keyWidth,
+      int valueWidth,
+      float[] rows,
+      int at) {
+    LatentRows.scores(cache, position, CHUNK, queries, place * HEADS * keyWidth, scores);
+    weighLanes(HEADS, CHUNK, valueWidth, rows, at);
+    LatentRows.add(cache, position, CHUNK, scores, rows, at, row(valueWidth));
   }
 
-  /** Turns the scores of m positions into weights and rescales the n rows of a place. */
-  private void weighLanes(int place, int n, int m, int valueWidth) {
+  /** Turns the scores of m positions into weights and rescales n rows. */
+  private void weighLanes(int n, int m, int valueWidth, float[] rows, int at) {
     int row = row(valueWidth);
-    int at = place * HEADS * row;
     for (int i = 0; i < n; i++) {
-      max[i] = state[at + i * row + valueWidth];
-      sum[i] = state[at + i * row + valueWidth + 1];
+      max[i] = rows[at + i * row + valueWidth];
+      sum[i] = rows[at + i * row + valueWidth + 1];
     }
     HeadLanes.weigh(scores, m, max, sum, factors);
     for (int i = 0; i < n; i++) {
       int target = at + i * row;
-      if (factors[i] != 1f) {
-        Sum.scale(factors[i], state, target, state, target, valueWidth);
+      boolean sawOthers = rows[target + valueWidth] != Float.NEGATIVE_INFINITY;
+      if (sawOthers && factors[i] != 1f) {
+        Sum.scale(factors[i], rows, target, rows, target, valueWidth);
       }
-      state[target + valueWidth] = max[i];
-      state[target + valueWidth + 1] = sum[i];
+      rows[target + valueWidth] = max[i];
+      rows[target + valueWidth + 1] = sum[i];
     }
   }
 
@@ -181,43 +196,48 @@ final class HeadScratch {
     state[max] = best;
   }
 
-  /** Writes rows [first, first + n) to out[off..]. */
-  void save(int first, int n, int valueWidth, float[] out, int off) {
-    int row = row(valueWidth);
-    System.arraycopy(state, first * row, out, off, n * row);
-  }
-
   /** Makes rows [first, first + n), which saw the first positions, the totals. */
   void beginTotals(int first, int n, int valueWidth) {
-    save(first, n, valueWidth, total, first * row(valueWidth));
-  }
-
-  /** Makes n rows that somebody saved the totals from {@code first} on. */
-  void beginTotals(int first, int n, int valueWidth, float[] saved, int off) {
     int row = row(valueWidth);
-    System.arraycopy(saved, off, total, first * row, n * row);
+    System.arraycopy(state, first * row, total, first * row, n * row);
   }
 
   /** Adds rows [first, first + n), which saw the positions behind those of the totals, to them. */
   void addToTotals(int first, int n, int valueWidth) {
-    addToTotals(first, n, valueWidth, state, first * row(valueWidth));
+    int row = row(valueWidth);
+    for (int at = first * row; at < (first + n) * row; at += row) {
+      int max = at + valueWidth;
+      float best = Math.max(total[max], state[max]);
+      float factor = Softmax.exp(total[max] - best);
+      float added = Softmax.exp(state[max] - best);
+      Sum.scale(factor, total, at, total, at, valueWidth);
+      Sum.addScaled(added, state, at, total, at, valueWidth);
+      total[max] = best;
+      total[max + 1] = total[max + 1] * factor + state[max + 1] * added;
+    }
   }
 
-  /** Adds n rows that somebody saved to the totals. */
-  void addToTotals(int first, int n, int valueWidth, float[] saved, int off) {
-    int row = row(valueWidth);
-    for (int i = 0; i < n; i++) {
-      int a = (first + i) * row;
-      int b = off + i * row;
-      float best = Math.max(total[a + valueWidth], saved[b + valueWidth]);
-      float factorA = Softmax.exp(total[a + valueWidth] - best);
-      float factorB = Softmax.exp(saved[b + valueWidth] - best);
-      Sum.scale(factorA, total, a, total, a, valueWidth);
-      Sum.addScaled(factorB, saved, b, total, a, valueWidth);
-      total[a + valueWidth] = best;
-      total[a + valueWidth + 1] =
-          total[a + valueWidth + 1] * factorA + saved[b + valueWidth + 1] * factorB;
+  /**
+   * Joins n states of a head, which saw positions behind each other, and writes the attention to
+   * out[off, off + valueWidth), with the bits of the totals; destroys the states.
+   *
+   * @param rows the first state, from rows[at] on, and stride elements behind each the next one
+   */
+  static void join(float[] rows, int at, int stride, int n, int valueWidth, float[] out, int off) {
+    int max = at + valueWidth;
+    float best = rows[max];
+    float sum = rows[max + 1];
+    for (int i = 1; i < n; i++) {
+      max += stride;
+      float before = best;
+      best = Math.max(before, rows[max]);
+      float factor = Softmax.exp(before - best);
+      float added = Softmax.exp(rows[max] - best);
+      sum = sum * factor + rows[max + 1] * added;
+      rows[max] = factor;
+      rows[max + 1] = added;
     }
+    Sum.join(rows, at, stride, n, 1f / sum, out, off, valueWidth);
   }
 
   /** Writes the attention of a total to out[off, off + valueWidth). */

@@ -19,18 +19,14 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Some tokens at a time go through three stages. The threads share out the heads in the first
  * and the last, where the weights of a head meet all those tokens, and in the second groups of
- * tokens of a sequence, which read the cache together. A token sees segments of {@link #SEGMENT}
- * positions from the first one on, each with a softmax of its own, joined in their order; where
- * there are fewer groups than threads, these share out the segments. So a result depends on nothing
- * but the sequence.
+ * tokens of a sequence, which read the cache together. A token sees {@link Segments} of positions,
+ * each with a softmax of its own, joined in their order; where there are fewer groups than threads,
+ * these share out the segments. So a result depends on nothing but the sequence.
  *
  * <p>An adapter on kv_b stays a term of its low rank: scale * A^T B_UK^T q joins the query in
  * latent space, scale * B_UV A c the result. The cached latents are the same with and without it.
  */
 final class LatentAttentionOperation implements Operation {
-
-  /** Positions that a thread takes alone. */
-  private static final int SEGMENT = 128;
 
   /** Most heads of a token that go through the cache together. */
   private static final int MOST_HEADS = HeadScratch.PLACES * HeadScratch.HEADS;
@@ -61,7 +57,7 @@ final class LatentAttentionOperation implements Operation {
   private final WeightedSum values;
   private final ThreadTeam.RangeWork absorb = this::absorb;
   private final ThreadTeam.Work attend = this::attend;
-  private final ThreadTeam.Work attendSegments = this::attendSegments;
+  private final ThreadTeam.RangeWork attendSegments = this::attendSegments;
   private final ThreadTeam.RangeWork release = this::release;
 
   // The tokens that go through the stages, and the heads of a group of them.
@@ -129,12 +125,12 @@ final class LatentAttentionOperation implements Operation {
       longest = Math.max(longest, numAttended(t));
     }
     long products = (long) n * longest * heads * (2L * rank + rope);
-    segments = Math.ceilDiv(longest, SEGMENT);
+    segments = Segments.count(longest);
     int units = n * groups;
     boolean fits = (long) units * segments * unitFloats() <= latent.parts().length;
     int threads = step.threads();
     if (fits && units < 2 * threads && isFasterBySegments(longest, threads)) {
-      step.dispatch(products, attendSegments);
+      step.dispatch(products, units * segments, 1, attendSegments);
       return true;
     } else {
       together = headsTogether(threads);
@@ -149,14 +145,22 @@ final class LatentAttentionOperation implements Operation {
    * heads two thirds.
    */
   private boolean isFasterBySegments(int longest, int threads) {
-    int last = longest - (segments - 1) * SEGMENT;
-    boolean isLastAlone = (segments - 1) % threads == 0;
-    int full = isLastAlone ? segments / threads : Math.ceilDiv(segments, threads);
-    long bySegments = 3L * n * groups * (full * SEGMENT + (isLastAlone ? last : 0));
+    long most = 0;
+    int items = n * groups * segments;
+    for (int part = 0; part < threads; part++) {
+      long first = positionsBefore(Step.begin(items, part, threads), longest);
+      most = Math.max(most, positionsBefore(Step.begin(items, part + 1, threads), longest) - first);
+    }
+    long bySegments = 3 * most;
     int count = headsTogether(threads);
     long units = n * (long) Math.ceilDiv(heads, count);
     long byHeads = longest * (1 + 2L * count / HeadScratch.HEADS) * Math.ceilDiv(units, threads);
     return bySegments < byHeads;
+  }
+
+  /** Returns the positions of all segments before one of {@link #attendSegments}. */
+  private long positionsBefore(int item, int longest) {
+    return (long) (item / segments) * longest + Math.min(longest, Segments.begin(item % segments));
   }
 
   /** Returns the heads that read the cache together: fewer than usual where threads would idle. */
@@ -178,7 +182,7 @@ final class LatentAttentionOperation implements Operation {
 
   /** Returns the elements that the segments of so many positions take for some heads of a token. */
   static long segmentFloats(Op.LatentAttention op, long positions) {
-    return Math.ceilDiv(positions, SEGMENT) * unitFloats(op.cache().kvLoraRank());
+    return Segments.count(positions) * unitFloats(op.cache().kvLoraRank());
   }
 
   private Adapter.@Nullable Delta delta(int t) {
@@ -260,8 +264,9 @@ final class LatentAttentionOperation implements Operation {
   private void attend(int t, int tokens, int h, int count, HeadScratch s) {
     int longest = numAttended(t + tokens - 1);
     turn(t, tokens, h, count, s);
-    for (int first = 0; first < longest; first += SEGMENT) {
-      addSegment(t, tokens, count, first, s);
+    for (int segment = 0; Segments.begin(segment) < longest; segment++) {
+      addSegment(t, tokens, count, segment, s, s.state(), 0);
+      int first = Segments.begin(segment);
       for (int k = 0; k < tokens; k++) {
         int row = k * HeadScratch.HEADS;
         if (first == 0) {
@@ -296,20 +301,21 @@ final class LatentAttentionOperation implements Operation {
     }
   }
 
-  /** Takes count heads of some tokens through the segment that begins at first. */
-  private void addSegment(int t, int tokens, int count, int first, HeadScratch s) {
+  /** Takes count heads of some tokens through a segment, to rows from rows[out] on. */
+  private void addSegment(
+      int t, int tokens, int count, int segment, HeadScratch s, float[] rows, int out) {
     int width = rank + rope;
-    int end = Math.min(first + SEGMENT, numAttended(t + tokens - 1));
+    int end = Math.min(Segments.begin(segment + 1), numAttended(t + tokens - 1));
     int places = places(tokens, count);
     for (int p = 0; p < places; p++) {
-      s.begin(p * HeadScratch.HEADS, headsOf(p, tokens, count), rank);
+      HeadScratch.begin(rows, out + p * unitFloats(), headsOf(p, tokens, count), rank);
     }
-    for (int at = first; at < end; at += HeadScratch.CHUNK) {
+    for (int at = Segments.begin(segment); at < end; at += HeadScratch.CHUNK) {
       int m = Math.min(HeadScratch.CHUNK, end - at);
       if (staysInPlace(t, at, count)) {
         long row = kv.rowByte(layer, step.batch(), step.batch().sequenceOf(t), at);
         for (int p = 0; p < places; p++) {
-          s.addLanes(p, layer.blocks(), row, width, rank);
+          s.addLanes(p, layer.blocks(), row, width, rank, rows, out + p * unitFloats());
         }
         continue;
       }
@@ -317,7 +323,8 @@ final class LatentAttentionOperation implements Operation {
       for (int p = 0; p < places; p++) {
         int seen = tokens == 1 ? m : Math.min(m, numAttended(t + p) - at);
         if (seen > 0) {
-          s.addLanes(p, headsOf(p, tokens, count), seen, width, values);
+          int to = out + p * unitFloats();
+          s.addLanes(p, headsOf(p, tokens, count), seen, width, values, rows, to);
         }
       }
     }
@@ -348,40 +355,35 @@ final class LatentAttentionOperation implements Operation {
     }
   }
 
-  /** Computes segments of few tokens and keeps them: [token][group of heads][segment]. */
-  private void attendSegments(int part, int numParts) {
+  /** Computes some segments of few tokens and keeps them: [token][group of heads][segment]. */
+  private void attendSegments(int from, int end, int part) {
     HeadScratch s = scratch[part];
     int turned = -1;
-    for (int u = part; u < n * groups * segments; u += numParts) {
+    for (int u = from; u < end; u++) {
       int segment = u % segments;
       int t = begin + u / segments / groups;
       int h = u / segments % groups * HeadScratch.HEADS;
       int count = Math.min(heads - h, HeadScratch.HEADS);
-      if (numAttended(t) > segment * SEGMENT) {
+      if (numAttended(t) > Segments.begin(segment)) {
         if (turned != u / segments) {
           turn(t, 1, h, count, s);
           turned = u / segments;
         }
-        addSegment(t, 1, count, segment * SEGMENT, s);
-        s.save(0, count, rank, latent.parts(), u * unitFloats());
+        addSegment(t, 1, count, segment, s, latent.parts(), u * unitFloats());
       }
     }
   }
 
   /** Joins what {@link #attendSegments} kept for a head. */
-  private void joinSegments(int h, HeadScratch s) {
+  private void joinSegments(int h) {
     for (int t = 0; t < n; t++) {
       int unit = (t * groups + h / HeadScratch.HEADS) * segments;
-      int len = numAttended(begin + t);
-      for (int first = 0; first < len; first += SEGMENT, unit++) {
-        int from = unit * unitFloats() + h % HeadScratch.HEADS * HeadScratch.row(rank);
-        if (first == 0) {
-          s.beginTotals(0, 1, rank, latent.parts(), from);
-        } else {
-          s.addToTotals(0, 1, rank, latent.parts(), from);
-        }
-      }
-      finish(begin + t, h, 0, s);
+      int from = unit * unitFloats() + h % HeadScratch.HEADS * HeadScratch.row(rank);
+      int seen = Segments.count(numAttended(begin + t));
+      int at = (h * tile + t) * rank;
+      float[] natural = latent.natural();
+      HeadScratch.join(latent.parts(), from, unitFloats(), seen, rank, natural, at);
+      kvB.order().arrange(natural, at, latent.ordered(), at, rank);
     }
   }
 
@@ -396,7 +398,7 @@ final class LatentAttentionOperation implements Operation {
   private void release(int begun, int end, int part) {
     for (int h = begun; h < end; h++) {
       if (isInSegments) {
-        joinSegments(h, scratch[part]);
+        joinSegments(h);
       }
       int from = h * (nope + vDim) + nope;
       int target = (begin * heads + h) * vDim - from;
