@@ -17,10 +17,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** Contexts of several segments: how a sequence is cut, and how many threads there are. */
+/** Contexts of short and long segments: how a sequence is cut, and how many threads there are. */
 class LongContextTest {
 
-  private static final int LEN = 700;
+  private static final int LEN = 1_500;
   private static final int BLOCK = 16;
 
   private final TinyModel model = new TinyModel();

@@ -73,6 +73,23 @@ class VectorKernelsTest {
   }
 
   @ParameterizedTest
+  @CsvSource({"1, 1", "7, 2", "128, 3", "141, 5", "512, 1", "512, 20", "530, 4"})
+  void joinedStatesHaveTheBitsOfStatesAddedOneByOne(int len, int n) {
+    int stride = 2 * len + 5;
+    float[] states = gaussian(3 + n * stride);
+    float[] want = Arrays.copyOfRange(states, 3, 3 + len);
+    for (int at = 3 + stride; at < states.length; at += stride) {
+      Sum.scale(states[at + len], want, 0, want, 0, len);
+      Sum.addScaled(states[at + len + 1], states, at, want, 0, len);
+    }
+    Sum.scale(0.3f, want, 0, want, 0, len);
+    float[] out = new float[len + 4];
+    Sum.join(states, 3, stride, n, 0.3f, out, 2, len);
+    assertThat(Arrays.copyOfRange(out, 2, 2 + len)).isEqualTo(want);
+    assertThat(new float[] {out[0], out[1], out[len + 2], out[len + 3]}).containsOnly(0f);
+  }
+
+  @ParameterizedTest
   @ValueSource(ints = {1, 4, 6, 13, 25, 207, 702, 2046})
   void rmsNormIsNearFloat64(int len) {
     float[] in = gaussian(len + 3);
